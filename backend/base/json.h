@@ -1,0 +1,31 @@
+/* JSON text in and out, on top of jansson (json_auto_t ends with its scope): order kept, short numbers. */
+#pragma once
+
+#include "base/blob.h"
+
+#include <jansson.h>
+
+/* Parses exactly one JSON value; NULL: it is none, or nested too deeply. */
+json_t *json_parse(const char *text, size_t size);
+
+enum { JSON_TEXT_INDENT = 1 << 0 }; /* two spaces a level, ends with a newline */
+
+/*
+ * The value as text: UTF-8 as it is, the shortest decimal that reads back as the same number.
+ * Any kind of value. NULL: out of memory.
+ */
+struct blob *json_text(const json_t *value, unsigned flags);
+
+/*
+ * A run of bytes as a JSON value: a string if it is UTF-8, else {"base64": "…"} (M1, W7).
+ */
+json_t *json_from_bytes(const char *data, size_t size);
+
+/* The reverse, for strings and {"base64": "…"} objects. NULL: it is neither, or out of memory. */
+struct blob *json_to_bytes(const json_t *value);
+
+/*
+ * How a metadata value shows as an attribute: strings and base64 objects as their bytes, other values
+ * as JSON text. NULL: out of memory.
+ */
+struct blob *json_to_shown(const json_t *value);
