@@ -1,4 +1,5 @@
-/* A counted, shared run of bytes: file contents and metadata travel as blobs without being copied. */
+/* A counted, shared run of bytes: file contents and metadata travel as blobs without being copied.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -8,18 +9,21 @@
 struct blob {
 	unsigned refs; /* atomic */
 	size_t size;
-	size_t capacity;
+	size_t capacity; /* bytes there is room for, the NUL not counted */
 	char *data;
 };
 
 /* A copy of `size` bytes at `data`. NULL: out of memory. One reference, the caller's. */
 struct blob *blob_new(const void *data, size_t size);
 
-/* Takes over `data` (from malloc, with room for the NUL at data[size]). NULL: out of memory. */
+/*
+ * Takes over `data` (from malloc, with room for the NUL at data[size]). NULL: out of memory, and
+ * `data` is freed.
+ */
 struct blob *blob_adopt(char *data, size_t size);
 
 struct blob *blob_ref(struct blob *blob); /* takes NULL, returns its argument */
-void blob_unref(struct blob *blob);	  /* takes NULL */
+void blob_unref(struct blob *blob); /* takes NULL */
 
 /*
  * Makes *blob the caller's alone, copying it if it is shared, with room for `size` bytes (its size

@@ -1,4 +1,5 @@
-/* Time: a clock that can be replaced in tests, and one that does not jump when the machine's does. */
+/* Time: a clock that can be replaced in tests, and one that does not jump when the machine's does.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,8 @@ struct clock {
 /*
  * The machine's clock as it was when the process first asked, counted on by CLOCK_BOOTTIME: a step
  * of the wall clock does not move it. Deadlines are kept by it. TURNFS_TEST_CLOCK_FILE in the
- * environment names a file with a number of seconds to add (only in builds with -Dtest_hooks=true).
+ * environment names a file with a number of seconds to add to this clock and to the wall clock, and
+ * after it perhaps a second one to add to the wall clock alone (only with -Dtest_hooks=true).
  */
 struct clock *clock_steady(void);
 
@@ -29,6 +31,7 @@ static inline int64_t clock_now_ms(struct clock *clock)
 /* A clock that stands until it is moved. */
 struct clock_manual {
 	struct clock clock;
-	int64_t ns;
+	int64_t ns; /* atomic */
 };
 void clock_manual_init(struct clock_manual *clock, int64_t ns);
+void clock_manual_advance(struct clock_manual *clock, int64_t ns); /* from any thread */

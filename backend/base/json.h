@@ -1,4 +1,5 @@
-/* JSON text in and out, on top of jansson (json_auto_t ends with its scope): order kept, short numbers. */
+/* JSON text in and out, on top of jansson (json_auto_t ends with its scope): order kept, short
+ * numbers. */
 #pragma once
 
 #include "base/blob.h"
@@ -25,7 +26,7 @@ json_t *json_from_bytes(const char *data, size_t size);
 struct blob *json_to_bytes(const json_t *value);
 
 /*
- * How a metadata value shows as an attribute: strings and base64 objects as their bytes, other values
- * as JSON text. NULL: out of memory.
+ * How a metadata value shows as an attribute: strings and base64 objects as their bytes, other
+ * values as JSON text. NULL: out of memory.
  */
 struct blob *json_to_shown(const json_t *value);

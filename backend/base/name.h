@@ -32,8 +32,14 @@ void name_turn_format(char *name, uint32_t number, const char *role);
 bool name_is_scratch(const char *name);
 
 /*
- * An id that breaks N1, as it is shown: each byte that is not allowed becomes %XX, and '%' too (N4).
- * One that keeps N1 and has no '%' is copied. 0, or -ENAMETOOLONG if it does not fit
- * NAME_MAX_BYTES.
+ * How an id of `size` bytes, read from a store, is shown (N4). One that keeps N1 is shown as it is,
+ * unless it is how another one is shown; else each byte that is not allowed becomes %XX, and '%'
+ * too. `ret` has room for NAME_MAX_BYTES + 1. 0; -ENAMETOOLONG: it does not fit; -EINVAL: empty.
  */
 int name_encode(const char *id, unsigned long size, char *ret);
+
+/*
+ * The reverse: the id that a shown name stands for, and its size (it may contain NUL). Names that
+ * name_encode() never made stand for themselves.
+ */
+void name_decode(const char *name, char *ret, unsigned long *ret_size);

@@ -18,7 +18,10 @@ int text_time_parse(const char *text, int64_t *ret_ns);
 /* "90s", "30m", "3h", "7d", "250ms", "3600" (seconds), "1.5h"; "never" is -1. 0 or -EINVAL. */
 int text_span_parse(const char *text, int64_t *ret_ms);
 
-/* The shortest of the above that reads back the same: "24h", "90m", "never". */
+/*
+ * The same in the largest unit in which it is whole, days from two on: "24h", "90m", "7d", "0s",
+ * "never". Reads back as the same span.
+ */
 void text_span_format(int64_t ms, char ret[TEXT_TIME_MAX]);
 
 /* "64M", "1G", "4096", "10k" (1024-based, an optional B or iB behind). 0 or -EINVAL. */

@@ -1,0 +1,167 @@
+/* JSON text in and out; see json.h. */
+#include "base/json.h"
+
+#include "base/base64.h"
+#include "base/cleanup.h"
+#include "base/utf8.h"
+
+#include <string.h>
+
+json_t *json_parse(const char *text, size_t size)
+{
+	/* jansson stops at its JSON_PARSER_MAX_DEPTH of 2048 and at anything behind the value. */
+	return json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+}
+
+static void write_string(FILE *out, const char *text, size_t size)
+{
+	static const char named[] = {['"'] = '"',
+		['\\'] = '\\',
+		['\b'] = 'b',
+		['\f'] = 'f',
+		['\n'] = 'n',
+		['\r'] = 'r',
+		['\t'] = 't'};
+	putc_unlocked('"', out);
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c < sizeof(named) && named[c])
+			fprintf(out, "\\%c", named[c]);
+		else if (c < 0x20)
+			fprintf(out, "\\u%04x", c);
+		else
+			putc_unlocked(c, out);
+	}
+	putc_unlocked('"', out);
+}
+
+/* 17 digits are enough for any double. A real stays one: "2.0", not "2". */
+static void write_real(FILE *out, double value)
+{
+	char text[40];
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	char *comma = strchr(text, ','); /* in some locales */
+	if (comma)
+		*comma = '.';
+	fputs(text, out);
+	if (!strpbrk(text, ".e"))
+		fputs(".0", out);
+}
+
+static void write_break(FILE *out, unsigned flags, int depth)
+{
+	if (flags & JSON_TEXT_INDENT)
+		fprintf(out, "\n%*s", depth * 2, "");
+}
+
+static void write_value(FILE *out, const json_t *value, unsigned flags, int depth);
+
+static const char *separator(unsigned flags, bool first)
+{
+	if (first)
+		return "";
+	return flags & JSON_TEXT_INDENT ? "," : ", ";
+}
+
+static void write_object(FILE *out, const json_t *object, unsigned flags, int depth)
+{
+	bool first = true;
+	putc_unlocked('{', out);
+	json_t *o = (json_t *)object; /* jansson's iterators are not const, and change nothing */
+	for (void *i = json_object_iter(o); i; i = json_object_iter_next(o, i)) {
+		const char *key = json_object_iter_key(i);
+		fputs(separator(flags, first), out);
+		first = false;
+		write_break(out, flags, depth + 1);
+		write_string(out, key, strlen(key));
+		fputs(": ", out);
+		write_value(out, json_object_iter_value(i), flags, depth + 1);
+	}
+	if (!first)
+		write_break(out, flags, depth);
+	putc_unlocked('}', out);
+}
+
+static void write_array(FILE *out, const json_t *array, unsigned flags, int depth)
+{
+	size_t size = json_array_size(array);
+	putc_unlocked('[', out);
+	for (size_t i = 0; i < size; i++) {
+		fputs(separator(flags, i == 0), out);
+		write_break(out, flags, depth + 1);
+		write_value(out, json_array_get(array, i), flags, depth + 1);
+	}
+	if (size > 0)
+		write_break(out, flags, depth);
+	putc_unlocked(']', out);
+}
+
+static void write_value(FILE *out, const json_t *value, unsigned flags, int depth)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		return write_object(out, value, flags, depth);
+	case JSON_ARRAY:
+		return write_array(out, value, flags, depth);
+	case JSON_STRING:
+		return write_string(out, json_string_value(value), json_string_length(value));
+	case JSON_INTEGER:
+		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return;
+	case JSON_REAL:
+		return write_real(out, json_real_value(value));
+	case JSON_TRUE:
+		fputs("true", out);
+		return;
+	case JSON_FALSE:
+		fputs("false", out);
+		return;
+	case JSON_NULL:
+		fputs("null", out);
+		return;
+	}
+}
+
+struct blob *json_text(const json_t *value, unsigned flags)
+{
+	CLEAN_FREE char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	if (!out)
+		return NULL;
+	write_value(out, value, flags, 0);
+	if (flags & JSON_TEXT_INDENT)
+		putc_unlocked('\n', out);
+	bool failed = ferror(out);
+	if (fclose(out) != 0 || failed)
+		return NULL;
+	return blob_new(text, size);
+}
+
+json_t *json_from_bytes(const char *data, size_t size)
+{
+	if (utf8_valid(data, size))
+		return json_stringn_nocheck(data, size);
+	struct blob *text CLEAN_BLOB = base64_encode(data, size);
+	return text ? json_pack("{s:s%}", "base64", text->data, text->size) : NULL;
+}
+
+struct blob *json_to_bytes(const json_t *value)
+{
+	if (json_is_string(value))
+		return blob_new(json_string_value(value), json_string_length(value));
+	const json_t *text = json_object_size(value) == 1 ? json_object_get(value, "base64") : NULL;
+	if (!json_is_string(text))
+		return NULL;
+	return base64_decode(json_string_value(text), json_string_length(text));
+}
+
+struct blob *json_to_shown(const json_t *value)
+{
+	struct blob *bytes = json_to_bytes(value);
+	return bytes ? bytes : json_text(value, 0);
+}
