@@ -1,0 +1,12 @@
+"""The harness of the tests on real mounts; the parts are in harness.py and fixtures.py."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from fixtures import *  # noqa: E402,F401,F403
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): kill the daemon after so long")

@@ -1,0 +1,96 @@
+"""The fixtures of tests/mount and tests/tools."""
+
+import faulthandler
+import os
+import shutil
+import threading
+
+import pytest
+
+import harness
+
+TIMEOUT = float(os.environ.get("TURNFS_TEST_TIMEOUT", "120"))
+
+
+@pytest.fixture
+def workshop(request):
+    """A folder of its own for one test, and the way to mount there. Everything is gone afterwards.
+
+    A daemon that hangs is killed after a time, which ends the calls that wait for it."""
+    if not harness.BINARY.exists():
+        pytest.fail(f"{harness.BINARY} is not there: build it, or name another by TURNFS_BIN")
+    if not os.path.exists("/dev/fuse"):
+        pytest.fail("no /dev/fuse on this machine")
+    shop = harness.Workshop()
+    marker = request.node.get_closest_marker("limit")
+    limit = marker.args[0] if marker else TIMEOUT
+    hung = threading.Event()
+
+    def bite():
+        hung.set()
+        faulthandler.dump_traceback()
+        shop.kill()
+
+    watchdog = threading.Timer(limit, bite)
+    watchdog.daemon = True
+    watchdog.start()
+    yield shop
+    try:
+        shop.close()
+    finally:
+        watchdog.cancel()
+    assert not hung.is_set(), f"it hung: the daemon was killed after {limit} s"
+
+
+@pytest.fixture
+def mount(workshop):
+    """mount(store=None, opts="", env=None) -> Mount"""
+    return workshop.mount
+
+
+@pytest.fixture
+def mnt(mount):
+    """A mount of a fresh local store."""
+    return mount()
+
+
+@pytest.fixture(params=["local", "memory"])
+def anymnt(request, mount):
+    """A mount of a fresh store of each kind."""
+    return mount(store="memory:" if request.param == "memory" else None)
+
+
+@pytest.fixture
+def thread(mnt):
+    """An empty thread on a fresh local store."""
+    return mnt.thread()
+
+
+@pytest.fixture
+def anythread(anymnt):
+    """An empty thread on a fresh store of each kind."""
+    return anymnt.thread()
+
+
+@pytest.fixture
+def clock(workshop):
+    """Moves the daemon's clock; needs a build with -Dtest_hooks=true."""
+    if not harness.has_test_hooks():
+        pytest.skip("built without -Dtest_hooks=true")
+    return harness.Clock(workshop.clock_file)
+
+
+@pytest.fixture
+def program():
+    """program("vim"): skips the test where the program is not installed."""
+
+    def need(name):
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed")
+        return path
+
+    return need
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

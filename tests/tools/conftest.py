@@ -1,0 +1,12 @@
+"""The same fixtures as tests/mount."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "mount"))
+
+from fixtures import *  # noqa: E402,F401,F403
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): kill the daemon after so long")
