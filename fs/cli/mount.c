@@ -1,0 +1,207 @@
+/* turnfs mount: checks what it can, becomes a daemon, opens the store and serves it. */
+#include "mount.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli.h"
+#include "config.h"
+#include "daemon.h"
+#include "mountinfo.h"
+#include "mountpoint.h"
+#include "option_value.h"
+#include "request.h"
+#include "service.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static const char help[] =
+	"usage: turnfs mount [-o OPTION,…] [--env-file FILE] [-f] [-d] [STORE] MOUNTPOINT\n"
+	"       turnfs mount                      list the mounts\n"
+	"\n"
+	"STORE is a path or sqlite:PATH, redis://…, rediss://…, redis+unix:///…, or memory: for\n"
+	"tests. Without one: REDIS_URL, else the local store in $XDG_DATA_HOME/turnfs.\n"
+	"Options may also stand behind it, as in 'PATH?ttl=7d&ro', or be written --ttl 7d.\n"
+	"\n"
+	"  ttl=TIME           threads expire so long after their last write: 90s 30m 24h 7d never\n"
+	"                     (else CONVERSATION_TIMEOUT_HOURS, else 24h)\n"
+	"  grace=TIME         how long an expired thread can be restored (24h)\n"
+	"  warn=TIME          how long before it a thread is listed in .turnfs/expiring (1h)\n"
+	"  sync=close|fsync   what makes a write durable (close)\n"
+	"  max_file_size=SIZE (64M)\n"
+	"  timeout=TIME       how long a call waits for the store (5s)\n"
+	"  announce=off|auto|on  tell inotify watchers of expiry and of others' turns (auto)\n"
+	"  ro, rw, allow_other, allow_root, uid=N, gid=N, umask=OCTAL\n"
+	"  with Redis only: prefix=TEXT (turnfs:), layout=NAME, match=PATTERN, max_turns=N,\n"
+	"                   replicas=N, allow_eviction\n"
+	"\n"
+	"  --env-file FILE    read REDIS_URL and CONVERSATION_TIMEOUT_HOURS from it\n"
+	"  -f, --foreground   stay in the foreground, log to stderr\n"
+	"  -d, --debug        the same, and log every request\n"
+	"  -h, --help         -V, --version\n"
+	"\n"
+	"exit status: 0 it is mounted, 1 the store failed, 2 usage, 4 could not mount\n";
+
+/* All that the daemon needs once the parent has checked it. */
+struct run {
+	struct mount_request *request;
+	struct daemon daemon;
+	const char *mountpoint;
+	bool reported;
+};
+
+static int list_mounts(void)
+{
+	struct mount_table table;
+	int rc = mount_table_read(MOUNTINFO_PATH, &table);
+	if (rc < 0)
+		return cli_fail(CLI_FAILED, "cannot read %s: %s", MOUNTINFO_PATH, strerror(-rc));
+	for (size_t i = 0; i < table.count; i++) {
+		struct mount_entry *entry = &table.items[i];
+		if (mount_entry_is_ours(entry))
+			printf("%s on %s (%s)\n", terminal_clean(entry->source),
+				terminal_clean(entry->mountpoint), entry->options);
+	}
+	mount_table_done(&table);
+	return CLI_DONE;
+}
+
+/* What is mounted where, and when threads go. */
+static void report_ready(void *arg)
+{
+	struct run *run = arg;
+	const struct mount_request *request = run->request;
+	const char *loss =
+		request->store.kind == STORE_KIND_MEMORY
+			? "turnfs: the store is in memory only: a restart loses all of it\n"
+			: "";
+	char ttl[TEXT_TIME_MAX];
+	CLEAN_FREE char *lines = NULL;
+	CLEAN_FREE char *store = terminal_clean(strdup(request->store.shown));
+	CLEAN_FREE char *where = terminal_clean(strdup(run->mountpoint));
+	text_span_format(request->options.mount.ttl_ms, ttl);
+	bool never = request->options.mount.ttl_ms == STORE_TTL_NEVER;
+	if (asprintf(&lines, "turnfs: %s is on %s; threads expire %s%s (ttl=%s from %s)\n%s", store,
+		    where, never ? "never" : ttl, never ? "" : " after their last write", ttl,
+		    request->options.ttl_source, loss) < 0)
+		lines = NULL;
+	run->reported = true;
+	service_notify("READY=1");
+	daemon_report(&run->daemon, CLI_DONE, lines ? lines : "");
+}
+
+static int report_failure(struct run *run, int status, const struct errtext *error)
+{
+	char line[sizeof(error->text) + 16];
+	snprintf(line, sizeof(line), "turnfs: %s\n", error->text);
+	if (run->reported)
+		log_error("%s", error->text);
+	else
+		daemon_report(&run->daemon, status, line);
+	return status;
+}
+
+/* No core dumps, private files, a name that ps shows. */
+static void harden_process(const struct mount_request *request)
+{
+	umask(077);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	prctl(PR_SET_NAME, "turnfs");
+	if (request->store.is_secret)
+		prctl(PR_SET_DUMPABLE, 0); /* a core_pattern with a pipe ignores the limit */
+}
+
+static int open_store(struct run *run, struct store **ret, struct errtext *error)
+{
+	const struct mount_request *request = run->request;
+	const struct store_options options = {
+		.read_only = request->options.mount.read_only,
+		.create = !request->options.mount.read_only,
+		.timeout_ms = request->options.mount.timeout_ms,
+		.grace_ms = request->options.mount.grace_ms,
+	};
+	if (request->store.is_default && options.create) {
+		int rc = store_name_make_directory(&request->store, error);
+		if (rc < 0)
+			return rc;
+	}
+	return store_open(request->store.where, &options, ret, error);
+}
+
+static int serve(struct run *run, struct store *store, struct errtext *error)
+{
+	struct mount_options options = run->request->options.mount;
+	CLEAN_FREE char *config =
+		config_text(&run->request->options, &run->request->store, run->mountpoint);
+	if (!config)
+		return errtext_set(error, -ENOMEM, "out of memory");
+	options.config = config;
+	options.source = run->request->store.shown;
+	return mount_serve(store, &options, run->mountpoint, report_ready, run, error);
+}
+
+/* The daemon's whole life. Returns its exit status. */
+static int live(struct run *run)
+{
+	struct store *store = NULL;
+	struct errtext error = {""};
+	harden_process(run->request);
+	log_init(run->daemon.background,
+		run->request->options.mount.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE);
+	if (open_store(run, &store, &error) < 0)
+		return report_failure(run, CLI_FAILED, &error);
+	int rc = serve(run, store, &error);
+	service_notify("STOPPING=1");
+	store_close(store);
+	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
+}
+
+static void warn_of_root(void)
+{
+	if (geteuid() == 0)
+		cli_warn(
+			"running as root: what is mounted belongs to root and nobody else gets in; "
+			"run turnfs as the user whose conversations these are");
+}
+
+static int mount_and_live(struct mount_request *request)
+{
+	struct run run = {.request = request};
+	struct errtext error = {""};
+	CLEAN_FREE char *mountpoint = NULL;
+	int status = CLI_DONE;
+	if (mountpoint_prepare(request->mountpoint, &request->store, &mountpoint, &error) < 0)
+		return cli_fail(CLI_NO_MOUNT, "%s", error.text);
+	if (request->fake)
+		return CLI_DONE;
+	run.mountpoint = mountpoint;
+	warn_of_root();
+	int rc = daemon_start(&run.daemon, !request->foreground, &status);
+	if (rc < 0)
+		return cli_fail(CLI_NO_MOUNT, "cannot start the daemon: %s", strerror(-rc));
+	return rc > 0 ? status : live(&run);
+}
+
+int command_mount(int argc, char **argv)
+{
+	struct mount_request request;
+	struct errtext error = {""};
+	int status;
+	if (mount_request_read(&request, argc, argv, &error) < 0)
+		return cli_fail(CLI_USAGE, "%s", error.text);
+	if (request.help)
+		status = fputs(help, stdout) < 0;
+	else if (request.version)
+		status = cli_version();
+	else if (!request.mountpoint)
+		status = list_mounts();
+	else
+		status = mount_and_live(&request);
+	mount_request_done(&request);
+	return status;
+}

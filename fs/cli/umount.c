@@ -1,0 +1,91 @@
+/* turnfs umount: takes a mount of ours away, and returns when its daemon has closed the store. */
+#include "args.h"
+#include "base/cleanup.h"
+#include "cli.h"
+#include "mountinfo.h"
+#include "mountpoint.h"
+#include "peer.h"
+#include "unmount.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char help[] = "usage: turnfs umount MOUNTPOINT\n"
+			   "\n"
+			   "Unmounts it and returns when the store is closed.\n"
+			   "\n"
+			   "  -h, --help         -V, --version\n";
+
+static int check_ours(const char *mountpoint)
+{
+	struct mount_table table;
+	int rc = mount_table_read(MOUNTINFO_PATH, &table);
+	if (rc < 0)
+		return cli_fail(CLI_FAILED, "cannot read %s: %s", MOUNTINFO_PATH, strerror(-rc));
+	const struct mount_entry *entry = mount_table_find(&table, mountpoint);
+	bool ours = entry && mount_entry_is_ours(entry);
+	mount_table_done(&table);
+	return ours ? CLI_DONE
+		    : cli_fail(CLI_FAILED, "%s is not a turnfs mount: `turnfs mount` lists them",
+			      mountpoint);
+}
+
+static int say_busy(const char *mountpoint)
+{
+	char users[256];
+	peer_users(mountpoint, users, sizeof(users));
+	if (users[0])
+		return cli_fail(CLI_FAILED, "%s is in use by %s: let them leave it, then try again",
+			mountpoint, users);
+	return cli_fail(CLI_FAILED,
+		"%s is in use: close what has files or a working directory in it, then try again",
+		mountpoint);
+}
+
+/* The pid must be asked for while the mount can still say it. */
+static int umount(const char *mountpoint)
+{
+	struct errtext error = {""};
+	pid_t pid = peer_answers(mountpoint) == 0 ? peer_pid(mountpoint) : 0;
+	int handle = pid ? peer_open(pid) : -1;
+	int rc = unmount(mountpoint, false, &error);
+	if (rc == 0 && pid) {
+		peer_wait(pid, handle);
+		return CLI_DONE;
+	}
+	if (handle >= 0)
+		close(handle);
+	if (rc == -EBUSY)
+		return say_busy(mountpoint);
+	return rc < 0 ? cli_fail(CLI_FAILED, "%s", error.text) : CLI_DONE;
+}
+
+static int umount_path(const char *path)
+{
+	CLEAN_FREE char *mountpoint = mountpoint_absolute(path);
+	if (!mountpoint)
+		return cli_fail(CLI_FAILED, "cannot unmount %s: %s", path, strerror(errno));
+	int status = check_ours(mountpoint);
+	return status ? status : umount(mountpoint);
+}
+
+int command_umount(int argc, char **argv)
+{
+	struct args args;
+	const char *text, *path = NULL;
+	args_init(&args, argc, argv);
+	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
+		if (kind == ARG_OPERAND && !path)
+			path = text;
+		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
+			return fputs(help, stdout) < 0;
+		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
+			return cli_version();
+		else
+			return cli_fail(CLI_USAGE,
+				"'%s' is not understood: turnfs umount MOUNTPOINT", text);
+	}
+	if (!path)
+		return cli_fail(CLI_USAGE, "no mountpoint is named: turnfs umount MOUNTPOINT");
+	return umount_path(path);
+}
