@@ -71,28 +71,32 @@ static int list_mounts(void)
 	return CLI_DONE;
 }
 
-/* What is mounted where, and when threads go. */
-static void report_ready(void *arg)
+/* What is mounted where, and when threads go; to be freed, or NULL. */
+static char *ready_text(const struct run *run)
 {
-	struct run *run = arg;
 	const struct mount_request *request = run->request;
-	const char *loss =
-		request->store.kind == STORE_KIND_MEMORY
-			? "turnfs: the store is in memory only: a restart loses all of it\n"
-			: "";
+	const bool in_memory = request->store.kind == STORE_KIND_MEMORY;
+	const bool never = request->options.mount.ttl_ms == STORE_TTL_NEVER;
 	char ttl[TEXT_TIME_MAX];
-	CLEAN_FREE char *lines = NULL;
+	char *text = NULL;
 	CLEAN_FREE char *store = terminal_clean(strdup(request->store.shown));
 	CLEAN_FREE char *where = terminal_clean(strdup(run->mountpoint));
 	text_span_format(request->options.mount.ttl_ms, ttl);
-	bool never = request->options.mount.ttl_ms == STORE_TTL_NEVER;
-	if (asprintf(&lines, "turnfs: %s is on %s; threads expire %s%s (ttl=%s from %s)\n%s", store,
-		    where, never ? "never" : ttl, never ? "" : " after their last write", ttl,
-		    request->options.ttl_source, loss) < 0)
-		lines = NULL;
+	if (asprintf(&text, "turnfs: %s is on %s\nturnfs: threads %s%s%s (ttl=%s; source: %s)%s\n",
+		    store, where, never ? "never expire" : "expire ", never ? "" : ttl,
+		    never ? "" : " after their last write", ttl, request->options.ttl_source,
+		    in_memory ? "; they are in memory only: a restart loses all" : "") < 0)
+		return NULL;
+	return text;
+}
+
+static void report_ready(void *arg)
+{
+	struct run *run = arg;
+	CLEAN_FREE char *text = ready_text(run);
 	run->reported = true;
 	service_notify("READY=1");
-	daemon_report(&run->daemon, CLI_DONE, lines ? lines : "");
+	daemon_report(&run->daemon, CLI_DONE, text ? text : "");
 }
 
 static int report_failure(struct run *run, int status, const struct errtext *error)

@@ -6,7 +6,7 @@
 #define OPTION_SPAN_MAX_MS                                                                         \
 	(INT64_C(200) * 365 * 24 * 3600 * 1000) /* deadlines fit ns and RFC 3339 */
 #define OPTION_PREFIX_DEFAULT "turnfs:"
-#define OPTION_TTL_DEFAULT "the default"
+#define OPTION_TTL_DEFAULT "default"
 #define OPTION_TTL_OPTION "option ttl"
 #define OPTION_TTL_HOURS "CONVERSATION_TIMEOUT_HOURS"
 
