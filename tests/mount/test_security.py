@@ -5,7 +5,9 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -165,10 +167,18 @@ def test_S2__password__does_not_show_in_errors(workshop):
     assert "sEcr3t-w0rd" not in done.stderr + done.stdout
 
 
-def test_S2__core_dumps__are_off(mnt):
-    limits = pathlib.Path(f"/proc/{mnt.pid}/limits").read_text()
-    core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
-    assert core.split()[4:6] == ["0", "0"]
+def test_S2__core_dumps__are_off(mount):
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        mnt = mount()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    mnt.proc.send_signal(signal.SIGABRT)
+    ended = os.waitid(os.P_PID, mnt.pid, os.WEXITED | os.WNOWAIT)
+    assert ended.si_status == signal.SIGABRT
+    assert ended.si_code == os.CLD_KILLED, "it left a core dump"
+    mnt.proc.wait()
 
 
 # S3: a store that is hostile
