@@ -1,162 +1,9 @@
 /* Changing files of the in-memory store: a step is made on a copy, and put in place as a whole. */
-#include "memory_inside.h"
-
 #include "base/name.h"
+#include "memory_step.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A thread as it will be if all goes well. Ends with step_done(), whether it was committed or not.
- */
-struct step {
-	struct memory_store *store;
-	struct memory_thread *thread;
-	struct thread_info info;
-	struct blob *doc;
-	struct memory_listing files; /* a copy; unused by append */
-	bool revive;
-};
-
-static int expect_check(uint64_t expect, bool there, uint64_t revision)
-{
-	if (expect == STORE_REVISION_ANY)
-		return 0;
-	if (expect == STORE_REVISION_NONE)
-		return there ? -EEXIST : 0;
-	return there && revision == expect ? 0 : -ESTALE;
-}
-
-static int expect_file(uint64_t expect, const struct memory_file *file)
-{
-	return expect_check(expect, file, file ? file->info.revision : STORE_REVISION_NONE);
-}
-
-static void set_thread(struct thread_info *info, const struct thread_change *change)
-{
-	if (change->set & SET_MODE)
-		info->mode = change->mode;
-	if (change->set & SET_OWNER) {
-		info->uid = change->uid;
-		info->gid = change->gid;
-	}
-	if (change->set & SET_MTIME)
-		info->mtime_ns = change->mtime_ns;
-	if (change->set & SET_CREATED)
-		info->created_ns = change->created_ns;
-	if (change->set & SET_TTL)
-		info->ttl_ms = change->ttl_ms;
-}
-
-static int set_doc(struct step *s, const struct thread_change *change)
-{
-	const unsigned any = SET_DOC | SET_DOC_MODE | SET_DOC_OWNER | SET_DOC_MTIME;
-	if (change->set & SET_DOC) {
-		uint64_t revision = s->info.doc.revision;
-		int r = expect_check(change->doc.expect, revision != STORE_REVISION_NONE, revision);
-		if (r < 0)
-			return r;
-		blob_unref(s->doc);
-		s->doc = blob_ref(change->doc.text);
-		s->info.doc.flags = change->doc.flags;
-		s->info.doc.revision = s->info.revision;
-	}
-	if (change->set & SET_DOC_MODE)
-		s->info.doc.mode = change->doc.mode;
-	if (change->set & SET_DOC_OWNER) {
-		s->info.doc.uid = change->doc.uid;
-		s->info.doc.gid = change->doc.gid;
-	}
-	if (change->set & SET_DOC_MTIME)
-		s->info.doc.mtime_ns = change->doc.mtime_ns;
-	if (change->set & any)
-		s->info.doc.ctime_ns = change->time_ns;
-	return 0;
-}
-
-/* The thread to be changed, with all of `change` done to the copy of its attributes. */
-static int step_init(struct step *s, struct memory_store *m, struct thread_ref ref,
-	const struct thread_change *change, unsigned flags)
-{
-	*s = (struct step){.store = m, .thread = memory_thread_get(m, ref.gen)};
-	if (!s->thread)
-		return -ENOENT;
-	bool live = memory_thread_is_live(m, s->thread);
-	if (!live && !(flags & STORE_REVIVE))
-		return -ENOENT;
-	if (change && change->set & SET_TTL && change->ttl_ms <= 0 &&
-		change->ttl_ms != STORE_TTL_NEVER)
-		return -EINVAL;
-	s->info = s->thread->info;
-	s->info.revision = m->last_revision + 1;
-	s->info.ctime_ns = change ? change->time_ns : m->clock->now_ns(m->clock);
-	s->doc = blob_ref(s->thread->doc);
-	s->revive = !live && !memory_thread_live(m, s->info.id);
-	if (change) {
-		set_thread(&s->info, change);
-		int r = set_doc(s, change);
-		if (r < 0)
-			return r;
-	}
-	if (s->revive)
-		s->info.life++;
-	if (s->revive || (live && flags & STORE_RENEW))
-		s->info.deadline_ms = memory_deadline(m, s->info.ttl_ms);
-	return 0;
-}
-
-static void step_done(struct step *s)
-{
-	blob_unref(s->doc);
-	listing_done(&s->files);
-}
-
-/* Revisions are given out by place, so that a step that fails has used none. */
-static uint64_t step_revision(const struct step *s, size_t place)
-{
-	return s->info.revision + 1 + place;
-}
-
-static void set_file(struct memory_file *file, const struct change *change, unsigned set)
-{
-	struct file_info *info = &file->info;
-	if (set & SET_MODE)
-		info->mode = change->mode;
-	if (set & SET_OWNER) {
-		info->uid = change->uid;
-		info->gid = change->gid;
-	}
-	if (set & SET_MTIME)
-		info->mtime_ns = change->mtime_ns;
-	if (set & SET_META) {
-		blob_unref(info->meta);
-		info->meta = blob_ref(change->meta);
-	}
-	if (set & SET_CONTENT) {
-		blob_unref(file->content);
-		file->content = blob_ref(change->content);
-		info->size = blob_size(change->content);
-	}
-}
-
-/* What `change` makes of `old` (NULL: a new file), under `name`. NULL: out of memory. */
-static struct memory_file *file_changed(
-	const struct memory_file *old, const struct change *change, const char *name)
-{
-	struct memory_file *file = calloc(1, sizeof(*file));
-	if (!file)
-		return NULL;
-	if (old)
-		*file = *old;
-	file->refs = 1;
-	blob_ref(file->info.meta);
-	blob_ref(file->content);
-	if (!old)
-		file->info.ino = change->ino;
-	strcpy(file->info.name, name); /* name_file_check() has measured it */
-	set_file(file, change, old ? change->set : ~0u);
-	return file;
-}
 
 /* Puts a changed file into its listing and keeps last_turn the highest number ever used. */
 static int step_put(
@@ -167,7 +14,7 @@ static int step_put(
 	int r = listing_make_room(&s->files, 1);
 	if (r < 0)
 		return r;
-	struct memory_file *file = file_changed(old, change, name);
+	struct memory_file *file = step_file_changed(old, change, name);
 	if (!file)
 		return -ENOMEM;
 	file->info.revision = step_revision(s, place);
@@ -186,12 +33,12 @@ static int change_rename(
 		return change->expect == STORE_REVISION_ANY || change->expect == STORE_REVISION_NONE
 			       ? -ENOENT
 			       : -ESTALE;
-	int r = expect_file(change->expect, old);
+	int r = step_expect_file(change->expect, old);
 	if (r < 0)
 		return r;
 	bool same = from == to && strcmp(change->name, change->to) == 0;
 	if (!same) {
-		r = expect_file(change->to_expect, listing_find(&to->files, change->to));
+		r = step_expect_file(change->to_expect, listing_find(&to->files, change->to));
 		if (r < 0)
 			return r;
 	}
@@ -207,7 +54,7 @@ static int change_do(struct step *s, const struct change *change, size_t place)
 	if (change->kind == CHANGE_RENAME)
 		return change_rename(s, s, change, place);
 	struct memory_file *old = listing_find(&s->files, change->name);
-	int r = expect_file(change->expect, old);
+	int r = step_expect_file(change->expect, old);
 	if (r < 0)
 		return r;
 	if (change->kind == CHANGE_PUT)
@@ -245,43 +92,6 @@ static int step_changes(struct step *s, const struct change *changes, size_t cou
 		r = change_do(s, &changes[i], i);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = check_number(&s->files, &changes[i]);
-	return r;
-}
-
-static void swap_listings(struct memory_listing *a, struct memory_listing *b)
-{
-	struct memory_listing c = *a;
-	*a = *b;
-	*b = c;
-}
-
-/* Puts all but the files in place. `used`: how many places of step_revision() were used. */
-static int step_commit(struct step *s, size_t used, struct thread_info *ret)
-{
-	struct memory_thread *thread = s->thread;
-	int r = s->revive ? memory_thread_take_name(s->store, thread) : 0;
-	if (r < 0)
-		return r;
-	struct blob *doc = thread->doc;
-	thread->doc = s->doc;
-	s->doc = doc;
-	thread->info = s->info;
-	thread->info.files = (uint32_t)thread->files.count;
-	thread->info.turns = thread->files.turns;
-	thread->info.bytes = thread->files.bytes;
-	s->store->last_revision = step_revision(s, used);
-	if (ret)
-		*ret = thread->info;
-	return 0;
-}
-
-/* The same, with the files. */
-static int step_commit_files(struct step *s, size_t used, struct thread_info *ret)
-{
-	swap_listings(&s->thread->files, &s->files);
-	int r = step_commit(s, used, ret);
-	if (r < 0)
-		swap_listings(&s->thread->files, &s->files);
 	return r;
 }
 
@@ -369,7 +179,7 @@ static struct memory_file *turn_file(
 	};
 	char name[STORE_NAME_MAX + 1];
 	name_turn_format(name, s->info.last_turn + 1 + (uint32_t)place, turn->role);
-	struct memory_file *file = file_changed(NULL, &change, name);
+	struct memory_file *file = step_file_changed(NULL, &change, name);
 	if (!file)
 		return NULL;
 	file->info.revision = step_revision(s, place);
