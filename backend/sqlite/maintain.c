@@ -1,0 +1,207 @@
+/*
+ * The maintenance thread: moves what the -wal holds into the store's file, so that no commit has to,
+ * and overwrites the -wal after something was erased.
+ */
+#include "base/log.h"
+#include "inside.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	SCRUB_LATER_MS = 5000,	/* after a removal; a purge does not wait */
+	RETRY_MS = 1000,	/* after a failure, or when readers were in the way */
+	GATE_BUSY_MS = 20,	/* how long commits may wait for readers to leave the -wal */
+	PASSIVE_ROUNDS = 2,	/* the second has little left to do, the gated third next to none */
+};
+
+void maintain_ask(struct sqlite_store *s, enum scrub scrub)
+{
+	pthread_mutex_lock(&s->background.lock);
+	if (scrub == SCRUB_NONE)
+		s->background.checkpoint = true;
+	if (scrub > s->background.scrub)
+		s->background.scrub = scrub;
+	pthread_cond_broadcast(&s->background.wake);
+	pthread_mutex_unlock(&s->background.lock);
+}
+
+/* Overwrites the -wal, of which nothing is needed any more; a long one is cut to size. */
+static int wal_scrub(struct sqlite_store *s)
+{
+	static const char zeros[64 << 10];
+	struct stat st;
+	int fd = s->committer.wal_fd;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > WAL_GROW_BYTES && ftruncate(fd, WAL_GROW_BYTES) < 0)
+		return -errno;
+	for (off_t at = 0; at < st.st_size && at < WAL_GROW_BYTES; at += (off_t)sizeof(zeros)) {
+		off_t left = WAL_GROW_BYTES - at;
+		size_t size = left < (off_t)sizeof(zeros) ? (size_t)left : sizeof(zeros);
+
+		if (pwrite(fd, zeros, size, at) != (ssize_t)size)
+			return -EIO;
+	}
+	return 0;
+}
+
+/*
+ * The rest of the checkpoint, with commits held off. After RESTART no reader uses the -wal and the
+ * next commit writes a new header first, so its bytes may be overwritten under SQLite's feet.
+ */
+static int restart_body(struct txn *txn, void *arg)
+{
+	struct sqlite_store *s = txn->store;
+	struct committer *c = &s->committer;
+	bool scrub = *(bool *)arg;
+	struct stat st;
+
+	if (c->poisoned)
+		return 0; /* wal_heal() will */
+	sqlite3_busy_timeout(c->conn->db, GATE_BUSY_MS);
+	int code = sqlite3_wal_checkpoint_v2(
+		c->conn->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+
+	sqlite3_busy_timeout(c->conn->db, 5000);
+	if (code == SQLITE_BUSY)
+		return -ETIMEDOUT;
+	if (code == SQLITE_IOERR_FSYNC)
+		c->poisoned = true;
+	if (code != SQLITE_OK)
+		return conn_error(c->conn, code, NULL);
+	c->wal_frames = 0;
+	bool grown = fstat(c->wal_fd, &st) == 0 && st.st_size > 2 * WAL_GROW_BYTES;
+
+	return scrub || grown ? wal_scrub(s) : 0;
+}
+
+/* Most of a checkpoint, beside commits and readers. 1: all of it was done; 0; -errno. */
+static int checkpoint_passive(struct sqlite_store *s)
+{
+	struct conn *conn;
+	int in_wal = 0, done = 0, code;
+	int rc = conn_open(s->path, CONN_READER, &conn, &code);
+
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < PASSIVE_ROUNDS; i++) {
+		code = sqlite3_wal_checkpoint_v2(
+			conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
+		if (code != SQLITE_OK || in_wal == done)
+			break;
+	}
+	rc = code == SQLITE_OK || code == SQLITE_BUSY ? 0 : conn_error(conn, code, NULL);
+	conn_close(conn);
+	return rc < 0 ? rc : code == SQLITE_OK && in_wal == done;
+}
+
+static int maintain(struct sqlite_store *s, bool scrub)
+{
+	int rc = checkpoint_passive(s);
+
+	if (rc == 1 && !scrub)
+		return 0; /* the next commit starts over by itself */
+	struct request request = {.body = restart_body, .arg = &scrub, .gate = true};
+
+	rc = commit_run(s, &request);
+	if (rc == 0 && scrub && fdatasync(s->committer.wal_fd) < 0)
+		rc = -errno;
+	return rc;
+}
+
+/* Waits on `wake`, with its lock held, `ms` at most. */
+static void wait_ms(struct sqlite_store *s, int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	pthread_cond_timedwait(&s->background.wake, &s->background.lock, &until);
+}
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* What is to be done now, under the lock; waits until there is something. False: stop. */
+static bool maintain_next(struct sqlite_store *s, int64_t scrubbed_ms, bool *ret_scrub)
+{
+	while (!s->background.stop) {
+		int64_t later_ms = scrubbed_ms + SCRUB_LATER_MS - monotonic_ms();
+		enum scrub scrub = s->background.scrub;
+
+		*ret_scrub = scrub == SCRUB_NOW || (scrub == SCRUB_LATER && later_ms <= 0);
+		if (*ret_scrub || s->background.checkpoint)
+			return true;
+		if (scrub == SCRUB_LATER)
+			wait_ms(s, (int)later_ms + 1);
+		else
+			pthread_cond_wait(&s->background.wake, &s->background.lock);
+	}
+	return false;
+}
+
+static void *maintain_main(void *arg)
+{
+	struct sqlite_store *s = arg;
+	int64_t scrubbed_ms = 0;
+	bool scrub;
+
+	pthread_mutex_lock(&s->background.lock);
+	while (maintain_next(s, scrubbed_ms, &scrub)) {
+		enum scrub asked = s->background.scrub;
+
+		s->background.checkpoint = false;
+		if (scrub)
+			s->background.scrub = SCRUB_NONE;
+		pthread_mutex_unlock(&s->background.lock);
+		int rc = maintain(s, scrub);
+
+		if (rc == 0 && scrub)
+			scrubbed_ms = monotonic_ms();
+		pthread_mutex_lock(&s->background.lock);
+		if (rc < 0) {
+			s->background.checkpoint = true;
+			if (scrub && asked > s->background.scrub)
+				s->background.scrub = asked;
+			if (!s->background.stop)
+				wait_ms(s, rc == -ETIMEDOUT ? GATE_BUSY_MS : RETRY_MS);
+		}
+	}
+	pthread_mutex_unlock(&s->background.lock);
+	return NULL;
+}
+
+int maintain_start(struct sqlite_store *s)
+{
+	int error = pthread_create(&s->background.maintain_thread, NULL, maintain_main, s);
+
+	s->background.maintaining = error == 0;
+	return error ? -ENOMEM : 0;
+}
+
+void background_stop(struct sqlite_store *s)
+{
+	pthread_mutex_lock(&s->background.lock);
+	s->background.stop = true;
+	pthread_cond_broadcast(&s->background.wake);
+	pthread_mutex_unlock(&s->background.lock);
+	if (s->background.checking)
+		pthread_join(s->background.check_thread, NULL);
+	if (s->background.maintaining)
+		pthread_join(s->background.maintain_thread, NULL);
+	s->background.checking = s->background.maintaining = false;
+}

@@ -1,0 +1,268 @@
+/* Directory, file and lock of a local store (F5, S1). */
+#include "place.h"
+
+#include "base/cleanup.h"
+#include "schema.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* mkdir -p, with 0700 for what is made. */
+static int make_dirs(char *path)
+{
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		int rc = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+
+		*p = '/';
+		if (rc < 0)
+			return rc;
+	}
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Splits at the last slash: "." if there is none. The name is in `path` itself. */
+static const char *split(const char *path, char dir[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+
+	if (!slash)
+		strcpy(dir, ".");
+	else if (length == 0)
+		strcpy(dir, "/");
+	else
+		snprintf(dir, PATH_MAX, "%.*s", (int)length, path);
+	return slash ? slash + 1 : path;
+}
+
+static int dir_check(char dir[PATH_MAX], bool make, struct errtext *error)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (stat(dir, &st) < 0)
+		rc = -errno;
+	if (rc == -ENOENT && make) {
+		rc = make_dirs(dir);
+		if (rc < 0)
+			return errtext_set(error, rc,
+				"Cannot make the directory %s for the store: %s; name another place",
+				dir, strerror(-rc));
+		rc = stat(dir, &st) < 0 ? -errno : 0;
+	}
+	if (rc < 0)
+		return errtext_set(error, rc, "Cannot use the store's directory %s: %s", dir,
+			strerror(-rc));
+	if (!S_ISDIR(st.st_mode))
+		return errtext_set(error, -EINVAL, "%s is not a directory; name another place for "
+						   "the store", dir);
+	if (st.st_mode & 022)
+		return errtext_set(error, -EPERM,
+			"Others can write to the store's directory %s (mode %04o); make a directory "
+			"of its own for it (mkdir -m 700), or chmod go-w %s",
+			dir, (unsigned)(st.st_mode & 07777), dir);
+	return 0;
+}
+
+static int file_check(const char *path, struct errtext *error)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		int rc = -errno;
+
+		return rc == -ENOENT ? 0
+				     : errtext_set(error, rc, "Cannot look at the store %s: %s",
+					       path, strerror(-rc));
+	}
+	if (S_ISDIR(st.st_mode))
+		return errtext_set(error, -EINVAL,
+			"%s is a directory; name a file in it, as in %s/turns.db", path, path);
+	if (S_ISLNK(st.st_mode))
+		return errtext_set(error, -EPERM,
+			"The store %s is a symbolic link; name the file it leads to", path);
+	if (!S_ISREG(st.st_mode))
+		return errtext_set(error, -EINVAL,
+			"%s is not a regular file; name another one for the store", path);
+	if (st.st_mode & 022)
+		return errtext_set(error, -EPERM,
+			"Others can write to the store %s (mode %04o); if you trust what is in it: "
+			"chmod go-w %s",
+			path, (unsigned)(st.st_mode & 07777), path);
+	return 0;
+}
+
+int place_check(const char *path, bool make, char ret[PATH_MAX], struct errtext *error)
+{
+	char dir[PATH_MAX], real[PATH_MAX];
+	const char *name;
+
+	/* 16: room for "-wal", "-lock" and the like */
+	if (strlen(path) > PATH_MAX - 16)
+		return errtext_set(error, -EINVAL, "The store's path is too long");
+	name = split(path, dir);
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return errtext_set(error, -EINVAL,
+			"%s is a directory; name a file in it, as in %s%sturns.db", path, path,
+			*name ? "/" : "");
+	int rc = dir_check(dir, make, error);
+
+	if (rc < 0)
+		return rc;
+	if (!realpath(dir, real)) {
+		rc = -errno;
+		return errtext_set(error, rc, "Cannot use the store's directory %s: %s", dir,
+			strerror(-rc));
+	}
+	if (strlen(real) + strlen(name) + 16 > PATH_MAX)
+		return errtext_set(error, -EINVAL, "The store's path is too long");
+	strcpy(ret, real);
+	if (ret[1] != '\0')
+		strcat(ret, "/");
+	strcat(ret, name);
+	return file_check(ret, error);
+}
+
+/* https://www.sqlite.org/fileformat2.html#the_database_header */
+enum { HEADER_SIZE = 100, HEADER_VERSION = 60, HEADER_APPLICATION = 68 };
+
+static int header_int(const unsigned char *header, int at)
+{
+	uint32_t value;
+
+	memcpy(&value, header + at, sizeof(value));
+	return (int)be32toh(value);
+}
+
+int place_identify(const char *path, enum place_found *ret, int *ret_version, struct errtext *error)
+{
+	unsigned char header[HEADER_SIZE];
+	CLEAN_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	*ret = PLACE_NOTHING;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	ssize_t n = fd < 0 ? -1 : read(fd, header, sizeof(header));
+
+	if (n < 0) {
+		int rc = errno == EACCES || errno == EMFILE || errno == ENOMEM ? -errno : -EIO;
+
+		return errtext_set(error, rc, "Cannot read the store %s: %s", path, strerror(errno));
+	}
+	if (n == 0)
+		return 0;
+	if (n < HEADER_SIZE || memcmp(header, "SQLite format 3", 16) != 0)
+		return errtext_set(error, -EINVAL,
+			"%s is not a turnfs store (or its first bytes are damaged: then restore it "
+			"from a backup); name another file; nothing was changed",
+			path);
+	if (header_int(header, HEADER_APPLICATION) != SCHEMA_APPLICATION_ID)
+		return errtext_set(error, -EINVAL,
+			"%s is not a turnfs store but another program's database; name another "
+			"file; nothing was changed",
+			path);
+	*ret_version = header_int(header, HEADER_VERSION);
+	*ret = *ret_version > SCHEMA_VERSION ? PLACE_NEWER : PLACE_STORE;
+	return 0;
+}
+
+int place_sync_dir(const char *path)
+{
+	char dir[PATH_MAX];
+
+	split(path, dir);
+	CLEAN_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static void holder_pid(int fd, char ret[32])
+{
+	ssize_t n = pread(fd, ret, 31, 0);
+
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strspn(ret, "0123456789")] = '\0';
+}
+
+/* flock() has no timeout: asks again until one who is ending has ended. */
+static int lock_wait(int fd, int timeout_ms)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000000L};
+
+	for (int waited = 0;; waited += 20) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited >= timeout_ms)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int lock_file_open(const char *name, bool read_only)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 && read_only && (errno == EROFS || errno == EACCES))
+		fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
+int place_lock(
+	const char *path, int timeout_ms, bool read_only, int *ret_fd, struct errtext *error)
+{
+	char name[PATH_MAX + 8], pid[32];
+
+	snprintf(name, sizeof(name), "%s-lock", path);
+	int fd = lock_file_open(name, read_only);
+
+	if (fd < 0 && read_only && errno == ENOENT) {
+		*ret_fd = -1; /* nobody can write here, so nobody has it open for writing */
+		return 0;
+	}
+	if (fd < 0) {
+		int rc = -errno;
+
+		return errtext_set(error, rc, "Cannot make the store's lock file %s: %s%s", name,
+			strerror(-rc),
+			rc == -EROFS || rc == -EACCES ? "; mount it read-only (-o ro), or name "
+							"another place"
+						      : "");
+	}
+	/* F5: at most 5 s for one that is ending. */
+	int rc = lock_wait(fd, timeout_ms < 0 ? 0 : timeout_ms > 5000 ? 5000 : timeout_ms);
+
+	if (rc < 0) {
+		holder_pid(fd, pid);
+		close(fd);
+		if (rc != -EBUSY)
+			return errtext_set(error, rc, "Cannot lock %s: %s", name, strerror(-rc));
+		return errtext_set(error, rc,
+			"The store %s is in use by process %s; unmount it there first (turnfs umount "
+			"MOUNTPOINT)",
+			path, pid[0] ? pid : "(unknown)");
+	}
+	if (ftruncate(fd, 0) == 0)
+		dprintf(fd, "%d\n", (int)getpid());
+	*ret_fd = fd;
+	return 0;
+}
+
+void place_unlock(int fd)
+{
+	if (fd < 0)
+		return;
+	/* The file stays: unlinking it would let two hold "the" lock. */
+	(void)!ftruncate(fd, 0);
+	close(fd);
+}

@@ -1,0 +1,33 @@
+/* One change of a thread with its files: what apply, move, append and rename have in common. */
+#pragma once
+
+#include "inside.h"
+#include "row.h"
+
+struct step {
+	struct txn *txn;
+	struct thread_info info; /* as it will be */
+};
+
+/* deadline_ms of a thread renewed now. */
+int64_t step_deadline(const struct txn *txn, int64_t ttl_ms);
+
+/* 0, -EEXIST or -ESTALE: whether `revision` (NONE: nothing there) is what was expected. */
+int step_expect(uint64_t expect, uint64_t revision);
+
+/*
+ * The thread to be changed, with `change` (may be NULL) done to its attributes and its document.
+ * Takes `count` revisions for files as well, from *ret_revision on. -ENOENT: see store_apply().
+ */
+int step_open(struct step *step, struct txn *txn, struct thread_ref ref,
+	const struct thread_change *change, unsigned flags, size_t count, uint64_t *ret_revision);
+
+/* Writes the thread's row. */
+int step_save(struct step *step);
+
+/* Counts a file of that name and size in (sign +1) or out (-1). */
+void step_count(struct step *step, const char *name, uint64_t size, int sign);
+
+/* Adds a file with the attributes of `change` under `name`. */
+int step_add_file(struct step *step, const char *name, const struct change *change,
+	uint64_t revision);
