@@ -21,11 +21,14 @@ static const struct command commands[] = {
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
+/* Whatever a sentence repeats may have been a URL in the wrong place. */
 static void say(const char *prefix, const char *format, va_list values)
 {
 	CLEAN_FREE char *text = NULL;
 	if (vasprintf(&text, format, values) < 0)
 		text = NULL;
+	if (text)
+		secret_hide_words(text);
 	fprintf(stderr, "turnfs: %s%s\n", prefix, text ? terminal_clean(text) : "out of memory");
 }
 

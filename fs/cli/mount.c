@@ -15,6 +15,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -165,6 +166,18 @@ static int live(struct run *run)
 	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
 }
 
+/* Another user may need fusermount3 to open it, which says itself what is wrong then. */
+static int check_fuse(struct errtext *error)
+{
+	CLEAN_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd >= 0 || (errno == EACCES && geteuid() != 0))
+		return 0;
+	return errtext_set(error, -errno,
+		"cannot open /dev/fuse: %s; run 'modprobe fuse', or start the container with "
+		"'--device /dev/fuse --cap-add SYS_ADMIN'",
+		strerror(errno));
+}
+
 static void warn_of_root(void)
 {
 	if (geteuid() == 0)
@@ -180,6 +193,8 @@ static int mount_and_live(struct mount_request *request)
 	CLEAN_FREE char *mountpoint = NULL;
 	int status = CLI_DONE;
 	if (mountpoint_prepare(request->mountpoint, &request->store, &mountpoint, &error) < 0)
+		return cli_fail(CLI_NO_MOUNT, "%s", error.text);
+	if (check_fuse(&error) < 0)
 		return cli_fail(CLI_NO_MOUNT, "%s", error.text);
 	if (request->fake)
 		return CLI_DONE;

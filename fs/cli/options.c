@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "option_value.h"
-#include "secret.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,14 +88,6 @@ bool options_has(const char *name, bool *ret_takes_value)
 	return rule;
 }
 
-/* A store's URL may have come here by mistake. */
-static int unknown(const char *name, struct errtext *error)
-{
-	CLEAN_FREE char *shown = secret_hidden(name);
-	return errtext_set(error, -EINVAL,
-		"there is no option '%s': `turnfs mount --help` lists them", shown ? shown : "");
-}
-
 int options_set(
 	struct cli_options *options, const char *name, const char *value, struct errtext *error)
 {
@@ -108,7 +99,8 @@ int options_set(
 			"option %s is refused: turnfs mounts are always nosuid,nodev; leave it out",
 			name);
 	if (!rule)
-		return unknown(name, error);
+		return errtext_set(error, -EINVAL,
+			"there is no option '%s': `turnfs mount --help` lists them", name);
 	if (rule->takes_value && (!value || !*value))
 		return errtext_set(error, -EINVAL, "option %s needs a value: %s=…", normal, normal);
 	return rule->set(options, rule, value, error);

@@ -2,10 +2,9 @@
 #include "request.h"
 
 #include "args.h"
-#include "base/cleanup.h"
-#include "secret.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* An option as it came; those in the store's name must be applied before it. */
@@ -102,12 +101,9 @@ static int take_option(
 
 static int take_operand(struct reading *reading, const char *text, struct errtext *error)
 {
-	if (reading->operand_count == 2) {
-		CLEAN_FREE char *shown = secret_hidden(text);
+	if (reading->operand_count == 2)
 		return errtext_set(error, -EINVAL,
-			"'%s' is one too many: turnfs mount [OPTIONS] [STORE] MOUNTPOINT",
-			shown ? shown : "");
-	}
+			"'%s' is one too many: turnfs mount [OPTIONS] [STORE] MOUNTPOINT", text);
 	reading->operands[reading->operand_count++] = text;
 	return 0;
 }

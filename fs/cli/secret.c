@@ -49,6 +49,19 @@ bool secret_hide(char *text)
 	return hide_userinfo(text) || in_parameter;
 }
 
+void secret_hide_words(char *text)
+{
+	char *out = text;
+	for (char *word; (word = strsep(&text, " "));) {
+		bool is_last = !text;
+		secret_hide(word);
+		size_t size = strlen(word);
+		memmove(out, word, size);
+		out += size;
+		*out++ = is_last ? '\0' : ' ';
+	}
+}
+
 char *secret_hidden(const char *text)
 {
 	char *copy = strdup(text);

@@ -10,6 +10,9 @@
  */
 bool secret_hide(char *text);
 
+/* The same for each word of a sentence. */
+void secret_hide_words(char *text);
+
 /* A copy of `text` without its password, to be freed. NULL: out of memory. */
 char *secret_hidden(const char *text);
 
