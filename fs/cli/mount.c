@@ -166,15 +166,16 @@ static int live(struct run *run)
 	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
 }
 
-/* Another user may need fusermount3 to open it, which says itself what is wrong then. */
+/* libfuse opens it as the caller, before it asks fusermount3. */
 static int check_fuse(struct errtext *error)
 {
 	CLEAN_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (fd >= 0 || (errno == EACCES && geteuid() != 0))
+	if (fd >= 0)
 		return 0;
 	return errtext_set(error, -errno,
-		"cannot open /dev/fuse: %s; run 'modprobe fuse', or start the container with "
-		"'--device /dev/fuse --cap-add SYS_ADMIN'",
+		"cannot open /dev/fuse: %s; as root run 'modprobe fuse; chmod 666 /dev/fuse', or "
+		"start "
+		"the container with '--device /dev/fuse --cap-add SYS_ADMIN'",
 		strerror(errno));
 }
 

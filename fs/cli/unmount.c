@@ -20,9 +20,7 @@ static int unmount_as_root(const char *mountpoint, bool lazy, struct errtext *er
 
 static void run_fusermount(const char *mountpoint, bool lazy, int stderr_fd)
 {
-	char *argv[] = {"fusermount3", "-u", "-q", "--", (char *)mountpoint, NULL};
-	if (lazy)
-		argv[2] = "-z";
+	char *argv[] = {"fusermount3", lazy ? "-uz" : "-u", "--", (char *)mountpoint, NULL};
 	dup2(stderr_fd, STDERR_FILENO);
 	execvp(argv[0], argv);
 	dprintf(STDERR_FILENO, "fusermount3: %s: install the package fuse3", strerror(errno));
