@@ -132,6 +132,12 @@ struct thread_info make_thread(struct fixture *f, const char *id)
 	return info;
 }
 
+void assert_same_root(const struct root_info *a, const struct root_info *b)
+{
+	assert_true(a->mode == b->mode && a->uid == b->uid && a->gid == b->gid);
+	assert_true(a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns);
+}
+
 void assert_same_thread(const struct thread_info *a, const struct thread_info *b)
 {
 	assert_string_equal(a->id, b->id);

@@ -68,7 +68,8 @@ static inline struct thread_ref ref_of(const struct thread_info *info)
 
 int try_thread(struct fixture *f, const char *id, int64_t ttl_ms, struct thread_info *ret);
 struct thread_info make_thread(struct fixture *f, const char *id);
-/* All fields alike. */
+/* All fields alike; not memcmp(), which also sees what lies between them. */
+void assert_same_root(const struct root_info *a, const struct root_info *b);
 void assert_same_thread(const struct thread_info *a, const struct thread_info *b);
 struct thread_info stat_thread(struct fixture *f, const struct thread_info *thread);
 

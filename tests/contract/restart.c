@@ -109,7 +109,7 @@ static void test_R1__reopen__root_and_ledger_are_kept_and_claims_are_not(void **
 	assert_int_equal(store_claim(f->store, ref_of(&thread), "000001-user.md"), 0);
 	contract_reopen(f);
 	assert_int_equal(store_root_get(f->store, &root), 0);
-	assert_memory_equal(&root, &set, sizeof(root));
+	assert_same_root(&root, &set);
 	assert_int_equal(store_ledger_list(f->store, 0, 10, &page), 0);
 	assert_int_equal(page.count, 1);
 	assert_string_equal(page.items[0].id, "gone");

@@ -20,11 +20,11 @@ static void test_M4__root__is_zero_until_set(void **state)
 	struct fixture *f = *state;
 	struct root_info zero = {0}, info = {.mode = 1};
 	assert_int_equal(store_root_get(f->store, &info), 0);
-	assert_memory_equal(&info, &zero, sizeof(info));
+	assert_same_root(&info, &zero);
 	struct root_info set = {01777, 5, 6, -1, INT64_MAX};
 	assert_int_equal(store_root_set(f->store, &set), 0);
 	assert_int_equal(store_root_get(f->store, &info), 0);
-	assert_memory_equal(&info, &set, sizeof(info));
+	assert_same_root(&info, &set);
 }
 
 static int try_doc(struct fixture *f, struct thread_info *thread, uint64_t expect, const char *text)
