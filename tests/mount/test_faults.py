@@ -14,7 +14,6 @@ from fixtures import needs_root
 from harness import (
     document,
     fails,
-    opened,
     outcome,
     read,
     run,
@@ -297,7 +296,8 @@ def test_F7__after_an_unclean_stop__a_check_runs_and_health_has_its_result(mnt, 
     mnt.remount()
     health = lambda: read(mnt / ".turnfs" / "health").decode()
     assert re.search(r"check", health()), health()
-    wait_until(lambda: re.search(r"check.*(ok|passed|no damage|sound|intact|0 damaged|nothing)", health(), re.I | re.S), 10)
+    good = r"check.*(ok|passed|no damage|sound|intact|0 damaged|nothing)"
+    wait_until(lambda: re.search(good, health(), re.I | re.S), 10)
 
 
 def test_F7__unclean_stop_and_damage__the_check_finds_it_unasked(mnt, thread):
@@ -339,7 +339,8 @@ def test_F7__file_cut_short__mount_refuses_or_serves_what_is_whole(mnt):
             done.wait()
 
 
-@pytest.mark.parametrize("garbage", [b"x", b"This is not a database" * 100, bytes(8192), b"SQLite format 3\0" + b"\xff" * 8000],
+@pytest.mark.parametrize("garbage", [b"x", b"This is not a database" * 100, bytes(8192),
+                                     b"SQLite format 3\0" + b"\xff" * 8000],
                          ids=["one-byte", "text", "zeros", "header"])
 def test_F7__store_is_garbage__clear_error_and_the_file_is_untouched(workshop, garbage):
     path = workshop.base / "store" / "garbage.db"

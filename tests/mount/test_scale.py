@@ -95,7 +95,6 @@ def test_scale__many_threads__mounts_lists_appends_and_stays_small(big, mount):
 
     # An expiry is seen in time among all these.
     thread = big.thread("short-lived")
-    last = time.time()
     set_attribute(thread, "turnfs.ttl", "1")
     last = time.time()
     time.sleep(max(0, last + 1.010 - time.time()))

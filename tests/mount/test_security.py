@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pathlib
 import random
 import re
 import resource
@@ -186,12 +185,13 @@ def test_S2__core_dumps__are_off(mount):
 
 def tables(db):
     """{table: [column]} of a SQLite file, whatever its schema."""
-    names = [name for (name,) in db.execute("select name from sqlite_master where type='table' and name not like 'sqlite_%'")]
+    query = "select name from sqlite_master where type='table' and name not like 'sqlite_%'"
+    names = [name for (name,) in db.execute(query)]
     return {name: [row[1] for row in db.execute(f'pragma table_info("{name}")')] for name in names}
 
 
-HOSTILE = [None, 0, -1, 2**63 - 1, -2**63, 2**62, 1e300, -0.5, "", "x", "..", ".", "/", "a/b", "../../etc/passwd", ".hidden",
-           "@user", "a\0b", "\u202e", "x" * 300, "x" * 100000, "000001-user.md", "%s%n%s", b"", b"\xff\xfe", b"\0" * 64,
+HOSTILE = [None, 0, -1, 2**63 - 1, -2**63, 2**62, 1e300, -0.5, "", "x", "..", ".", "/", "a/b", "../../etc/passwd",
+           ".hidden", "@user", "a\0b", "\u202e", "x" * 300, "x" * 100000, "000001-user.md", "%s%n%s", b"", b"\xff\xfe", b"\0" * 64,
            b"x" * 100000, "{", "[]", "[" * 5000, '{"turns":7}', b'{"a":"\xff"}']
 
 SEED = int(os.environ.get("TURNFS_SEED", "20240607"))
@@ -211,7 +211,8 @@ def furnish(mnt):
     wait_until(lambda: not gone.exists(), 3)
 
 
-ALLOWED = {0, errno.EIO, errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EDQUOT, errno.EINVAL, errno.EROFS, errno.ESTALE}
+ALLOWED = {0, errno.EIO, errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EDQUOT, errno.EINVAL, errno.EROFS,
+           errno.ESTALE}
 
 
 def walk(mnt):

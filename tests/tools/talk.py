@@ -11,7 +11,11 @@ CONTENTS = [
     ("000002-assistant.md", "first answer, with ä and a long line ".encode() + b"x" * 9000 + b"\n"),
     ("000003-user.md", b"second question\n"),
 ]
-METADATA = {FIRST: {"model": "m", "n": 42}, "000002-assistant.md": {"model": "x", "tags": ["a", 1]}, "000003-user.md": {}}
+METADATA = {
+    FIRST: {"model": "m", "n": 42},
+    "000002-assistant.md": {"model": "x", "tags": ["a", 1]},
+    "000003-user.md": {},
+}
 PICTURE = bytes(range(256)) * 50
 
 

@@ -112,7 +112,8 @@ def test_M6__nano__saves(program, mnt, talk):
 @pytest.mark.parametrize("command", [
     "sed -i s/first/FIRST/ 000001-user.md", "sed -i s/first/FIRST/ *.md;"
     "sed -i s/FIRST/first/ 000002-assistant.md", "perl -pi -e s/first/FIRST/ 000001-user.md",
-    "ed -s 000001-user.md <<X\ns/first/FIRST/\nw\nq\nX", "ex -s -u NONE -i NONE 000001-user.md <<X\ns/first/FIRST/\nwq\nX",
+    "ed -s 000001-user.md <<X\ns/first/FIRST/\nw\nq\nX",
+    "ex -s -u NONE -i NONE 000001-user.md <<X\ns/first/FIRST/\nwq\nX",
     "sed s/first/FIRST/ 000001-user.md > t && mv t 000001-user.md",
     "sed s/first/FIRST/ 000001-user.md | dd of=000001-user.md conv=fsync 2>/dev/null; sync 000001-user.md",
     "x=$(sed s/first/FIRST/ 000001-user.md); echo \"$x\" > 000001-user.md",
@@ -142,8 +143,8 @@ def test_M6__perl_i_with_a_suffix__keeps_the_old_as_an_attachment(program, mnt, 
 
 def test_M5__patch_and_diff__work(program, mnt, talk):
     program("patch")
-    shell("sed s/first/FIRST/ 000001-user.md > ../../new; diff -u 000001-user.md ../../new > ../../d; patch -s 000001-user.md ../../d",
-          cwd=talk)
+    shell("sed s/first/FIRST/ 000001-user.md > ../../new; diff -u 000001-user.md ../../new > ../../d;"
+          "patch -s 000001-user.md ../../d", cwd=talk)
     verify_twice(mnt, talk, EDITED)
 
 

@@ -153,7 +153,8 @@ def test_W6__agents_in_shell__build_a_conversation(mnt):
           cwd=mnt.path)
     mnt.kill9()
     mnt.remount()
-    assert turns(mnt / "t") == [("000001-user.md", b"hello\n"), ("000002-assistant.md", b"hi\n"), ("000003-user.md", b"last")]
+    assert turns(mnt / "t") == [
+        ("000001-user.md", b"hello\n"), ("000002-assistant.md", b"hi\n"), ("000003-user.md", b"last")]
 
 
 def test_N5__gzip_xz_unzip__beside_the_turns(mnt, talk, program):
@@ -165,9 +166,9 @@ def test_N5__gzip_xz_unzip__beside_the_turns(mnt, talk, program):
 
 
 def test_N5__shell_globs_and_tests__as_usual(talk):
-    done = shell("for f in *.md; do [ -f $f ] && [ -r $f ] && [ -w $f ] && [ -s $f ] && echo $f; done; [ -e @user ] && echo yes;"
-                 "[ -d . ] && [ ! -L 000001-user.md ] && [ ! -e none ] && echo ok; echo *", cwd=talk)
-    assert done.stdout.split() == [FIRST, "000002-assistant.md", "000003-user.md", "yes", "ok", FIRST, "000002-assistant.md",
-                                   "000003-user.md", "picture.png", "thread.json"]
+    done = shell("for f in *.md; do [ -f $f ] && [ -r $f ] && [ -w $f ] && [ -s $f ] && echo $f; done;"
+                 "[ -e @user ] && echo yes; [ -d . ] && [ ! -L 000001-user.md ] && [ ! -e none ] && echo ok; echo *", cwd=talk)
+    names = [FIRST, "000002-assistant.md", "000003-user.md"]
+    assert done.stdout.split() == [*names, "yes", "ok", *names, "picture.png", "thread.json"]
     assert run("realpath", talk / FIRST).stdout.strip() == str(talk / FIRST)
     assert outcome(os.readlink, talk / FIRST) != 0

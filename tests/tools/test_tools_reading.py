@@ -19,8 +19,11 @@ def talks(mnt):
 
 def unchanged(top):
     """(everything that a look must not move)"""
-    return {name: (portrait(top / name), os.stat(top / name).st_mtime_ns, os.stat(top / name).st_ctime_ns, expires(top / name))
-            for name in os.listdir(top)}
+    found = {}
+    for name in os.listdir(top):
+        s = os.stat(top / name)
+        found[name] = portrait(top / name), s.st_mtime_ns, s.st_ctime_ns, expires(top / name)
+    return found
 
 
 THREADS = ["./-dash", "./one", "./two", "./with space"]
@@ -64,7 +67,8 @@ def test_M5__head_tail_od_cmp_split__read_exactly(talks):
     one = talks / "one"
     assert shell("tail -n1 000001-user.md; head -c5 000001-user.md; tail -c9 000001-user.md", cwd=one).stdout == \
         "first question\nfirstquestion\n"
-    assert shell("cmp picture.png ../two/picture.png; od -An -tx1 -j255 -N2 picture.png", cwd=one).stdout.split() == ["ff", "00"]
+    done = shell("cmp picture.png ../two/picture.png; od -An -tx1 -j255 -N2 picture.png", cwd=one)
+    assert done.stdout.split() == ["ff", "00"]
     assert shell("cat *.md | md5sum; cat < 000001-user.md > /dev/null", cwd=one).stdout
     shell("cat 000001-user.md 000003-user.md > all.txt", cwd=one)
     assert read(one / "all.txt") == CONTENTS[0][1] + CONTENTS[2][1]
@@ -75,7 +79,8 @@ def test_M5__tail_f__follows_a_turn_that_is_streamed(talks):
     with opened(one / "@assistant", os.O_WRONLY) as fd:
         os.write(fd, b"Once\n")
         os.fsync(fd)
-        with subprocess.Popen(["tail", "-n+1", "-s0.05", "-f", one / "000004-assistant.md"], stdout=subprocess.PIPE) as tail:
+        command = ["tail", "-n+1", "-s0.05", "-f", one / "000004-assistant.md"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as tail:
             assert tail.stdout.readline() == b"Once\n"
             for word in (b"upon\n", b"a\n", b"time\n"):
                 os.write(fd, word)
