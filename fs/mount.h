@@ -1,4 +1,5 @@
-/* The mount's one door for the command line: options in, a served mountpoint until it is unmounted. */
+/* The mount's one door for the command line: options in, a served mountpoint until it is unmounted.
+ */
 #pragma once
 
 #include "backend.h"
@@ -7,12 +8,12 @@ enum announce_mode { ANNOUNCE_OFF, ANNOUNCE_AUTO, ANNOUNCE_ON };
 
 /* What `-o` and its long forms set; every value is in force as it stands (no "unset"). */
 struct mount_options {
-	int64_t ttl_ms;	  /* of new threads; STORE_TTL_NEVER */
+	int64_t ttl_ms; /* of new threads; STORE_TTL_NEVER */
 	int64_t grace_ms; /* 0: none */
 	int64_t warn_ms;
 	int timeout_ms;
 	uint64_t max_file_size; /* bytes */
-	bool sync_fsync;	/* -o sync=fsync: only fsync() is durable */
+	bool sync_fsync; /* -o sync=fsync: only fsync() is durable */
 	bool read_only;
 	bool allow_other, allow_root;
 	bool uid_set, gid_set, umask_set; /* shown instead of what is kept */
@@ -24,9 +25,10 @@ struct mount_options {
 };
 
 /*
- * Mounts `store` on `mountpoint` (an absolute path, checked by the caller) and serves it until it is
- * unmounted or SIGTERM or SIGINT comes; commits, unmounts, leaves the store open. `ready` is called
- * once, when the mount answers. 0; or -errno with the sentence in `error` if it could not mount.
+ * Mounts `store` on `mountpoint` (an absolute path, checked by the caller) and serves it until it
+ * is unmounted or SIGTERM or SIGINT comes; commits, unmounts, leaves the store open. `ready` is
+ * called once, when the mount answers. 0; or -errno with the sentence in `error` if it could not
+ * mount.
  */
 int mount_serve(struct store *store, const struct mount_options *options, const char *mountpoint,
 	void (*ready)(void *arg), void *arg, struct errtext *error);

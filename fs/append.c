@@ -1,0 +1,127 @@
+/* Adding turns at the end of a thread. */
+#include "append.h"
+
+#include "doc.h"
+#include "expiry.h"
+#include "notify.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/name.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { RETRIES = 64 };
+
+void append_owner(const struct thread *thread, const struct handle *handle, struct turn_new *turn)
+{
+	turn->mode = 0600 & thread->mode;
+	turn->uid = handle->uid;
+	turn->gid = thread->mode & S_ISGID ? thread->gid : handle->gid;
+}
+
+static struct thread_change change_now(struct fs *fs)
+{
+	int64_t now = fs_now_ns(fs);
+	return (struct thread_change){.set = SET_MTIME | SET_DOC_MTIME,
+		.time_ns = now,
+		.mtime_ns = now,
+		.doc.mtime_ns = now};
+}
+
+/*
+ * The long way, for a thread whose document keeps metadata of turns to come: the numbers are chosen
+ * here, the next ones, so that what is kept for them goes along in the same step.
+ */
+static int append_kept(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
+	unsigned flags, struct thread_info *info, uint32_t *ret_first)
+{
+	struct doc_edit edit = {0};
+	struct thread_change change = change_now(fs);
+	struct change *puts = calloc(count, sizeof *puts);
+	char(*names)[STORE_NAME_MAX + 1] = calloc(count, sizeof *names);
+	struct blob **metas = calloc(count, sizeof *metas);
+	int rc = puts && names && metas ? 0 : -ENOMEM;
+	if (!rc)
+		rc = store_thread_stat(fs->store, thread_ref(thread), info);
+	if (!rc)
+		rc = doc_edit_load(fs, thread, &edit);
+	uint32_t first = rc ? 0 : info->last_turn + 1;
+	if (!rc && first + count - 1 > STORE_TURN_MAX)
+		rc = -EDQUOT;
+	for (size_t i = 0; i < count && !rc; i++) {
+		uint32_t number = first + (uint32_t)i;
+		json_auto_t *kept = doc_take(&edit, number);
+		metas[i] = kept && !turns[i].meta ? json_text(kept, 0) : blob_ref(turns[i].meta);
+		name_turn_format(names[i], number, turns[i].role);
+		puts[i] = (struct change){
+			.kind = CHANGE_PUT,
+			.name = names[i],
+			.expect = STORE_REVISION_NONE,
+			.ino = turns[i].ino,
+			.mode = turns[i].mode,
+			.uid = turns[i].uid,
+			.gid = turns[i].gid,
+			.mtime_ns = turns[i].mtime_ns,
+			.meta = metas[i],
+			.content = turns[i].content,
+		};
+	}
+	if (!rc)
+		rc = doc_edit_into(&edit, &change);
+	if (!rc)
+		rc = store_apply(fs->store, thread_ref(thread), &change, puts, count, flags, info);
+	if (!rc)
+		*ret_first = first;
+	for (size_t i = 0; i < count && metas; i++)
+		blob_unref(metas[i]);
+	doc_edit_done(&edit);
+	free(puts);
+	free(names);
+	free(metas);
+	return rc;
+}
+
+static int append_once(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
+	unsigned flags, struct thread_info *info, uint32_t *ret_first)
+{
+	if (thread->doc_flags)
+		return append_kept(fs, thread, turns, count, flags, info, ret_first);
+	struct thread_change change = change_now(fs);
+	return store_append(
+		fs->store, thread_ref(thread), &change, turns, count, flags, info, ret_first);
+}
+
+int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
+	bool durable, uint32_t *ret_first)
+{
+	int64_t now = fs_now_ns(fs);
+	for (size_t i = 0; i < count; i++) {
+		int rc = fs_ino_new(fs, &turns[i].ino);
+		if (rc < 0)
+			return rc;
+		if (!turns[i].mtime_ns)
+			turns[i].mtime_ns = now;
+	}
+	bool expired = !thread_alive(fs, thread);
+	unsigned flags = STORE_RENEW | fs_durable(fs) | (durable ? STORE_DURABLE : 0) |
+			 (expired ? STORE_REVIVE : 0);
+	struct thread_info info;
+	int rc = -ESTALE;
+	for (int i = 0; i < RETRIES && (rc == -ESTALE || rc == -EEXIST); i++)
+		rc = append_once(fs, thread, turns, count, flags, &info, ret_first);
+	fs_commit_ended(fs, rc);
+	if (rc == -ENOENT && expired)
+		log_error("thread %s: has expired and is erased; a turn written to it is lost",
+			thread->id->text);
+	if (rc < 0)
+		return rc;
+	fs_lock(fs);
+	thread_update(fs, thread, &info);
+	fs_unlock(fs);
+	if (expired)
+		expiry_revived(fs, &info);
+	notify_inode(fs, &thread->node, true);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* Adding turns at the end of a thread: what @role and @transcript.jsonl do. */
+#pragma once
+
+#include "fs.h"
+
+/*
+ * Adds `count` turns (inode numbers not given yet) in one step, and gives each the metadata that
+ * thread.json already keeps for its number. *ret_first: the number of the first. 0 or -errno.
+ */
+int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
+	bool durable, uint32_t *ret_first);
+
+/* Mode and owner of a turn that a handle makes (M4). fs->lock held. */
+void append_owner(const struct thread *thread, const struct handle *handle, struct turn_new *turn);

@@ -1,0 +1,210 @@
+/* .turnfs: what the mount says about itself. */
+#include "control.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char readme[] =
+	"This directory is turnfs's own. It does not show in listings; `ls .turnfs` works.\n"
+	"\n"
+	"  README.md  this text\n"
+	"  health     ok, degraded or failed, and why, in sentences\n"
+	"  config     the options in force\n"
+	"  latest     the name of the thread that changed last\n"
+	"\n"
+	"A directory beside this one is a thread; NNNNNN-role.md in it is a turn. In a thread:\n"
+	"\n"
+	"  echo hello > @user        adds a turn; @assistant, @system, @tool, @anything too\n"
+	"  cat @transcript.md        the whole conversation; @transcript.jsonl as JSON lines\n"
+	"  cat thread.json           title, times, ttl and the metadata of every turn\n"
+	"  touch .                   gives the thread its full time to live again\n"
+	"  setfattr -n user.turnfs.ttl -v 7d .\n"
+	"                            sets its time to live (90m, 3h, 3600, never)\n"
+	"  getfattr -n user.turnfs.expires .\n"
+	"                            when it will expire\n";
+
+static int text_readme(struct fs *fs, struct blob **ret)
+{
+	*ret = blob_new(readme, sizeof readme - 1);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int text_config(struct fs *fs, struct blob **ret)
+{
+	const char *config = fs->options->config ? fs->options->config : "";
+	*ret = blob_new(config, strlen(config));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int printed(struct blob **ret, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int printed(struct blob **ret, const char *format, ...)
+{
+	char *text;
+	va_list args;
+	va_start(args, format);
+	int size = vasprintf(&text, format, args);
+	va_end(args);
+	if (size < 0)
+		return -ENOMEM;
+	*ret = blob_adopt(text, (size_t)size);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int text_health(struct fs *fs, struct blob **ret)
+{
+	static const char *const words[] = {"ok", "degraded", "failed"};
+	struct store_health health;
+	int rc = store_health(fs->store, false, &health);
+	if (rc < 0)
+		return rc;
+	char ttl[TEXT_TIME_MAX], grace[TEXT_TIME_MAX], error[512];
+	text_span_format(fs->options->ttl_ms, ttl);
+	text_span_format(fs->options->grace_ms, grace);
+	log_last_error(error, sizeof error);
+	return printed(ret,
+		"%s\n"
+		"storage: %s\n"
+		"durability: %s\n"
+		"%s%s%s"
+		"check: %s\n"
+		"ttl: new threads expire %s%s; then they are kept for %s\n"
+		"last error: %s\n",
+		words[health.state], health.storage, health.durability,
+		health.problem[0] ? "problem: " : "", health.problem, health.problem[0] ? "\n" : "",
+		health.check, fs->options->ttl_ms == STORE_TTL_NEVER ? "" : "after ", ttl, grace,
+		error[0] ? error : "none");
+}
+
+/* The live thread that changed last, by a walk over all of them; 0: there is none. */
+static int latest_search(struct fs *fs, uint64_t *ret_gen, int64_t *ret_mtime_ns)
+{
+	uint64_t after = 0, gen = 0;
+	int64_t mtime_ns = INT64_MIN;
+	for (bool more = true; more;) {
+		struct thread_page page;
+		int rc = store_thread_list(fs->store, THREAD_LIVE, after, 1000, &page);
+		if (rc < 0)
+			return rc;
+		for (size_t i = 0; i < page.count; i++) {
+			if (page.items[i].mtime_ns <= mtime_ns)
+				continue;
+			gen = page.items[i].gen;
+			mtime_ns = page.items[i].mtime_ns;
+		}
+		more = page.more && page.count;
+		if (page.count)
+			after = page.items[page.count - 1].gen;
+		thread_page_done(&page);
+	}
+	*ret_gen = gen;
+	*ret_mtime_ns = mtime_ns;
+	return 0;
+}
+
+/* What commits told us is enough until that thread itself goes, or its time is set back. */
+static int text_latest(struct fs *fs, struct blob **ret)
+{
+	struct thread_info info;
+	for (int i = 0; i < 2; i++) {
+		fs_lock(fs);
+		uint64_t gen = fs->latest.gen;
+		int64_t mtime_ns = fs->latest.mtime_ns;
+		fs_unlock(fs);
+		if (gen && !store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info) &&
+			info.deadline_ms > store_now_ms(fs->store) && info.mtime_ns >= mtime_ns)
+			return printed(ret, "%s\n", info.id);
+		int rc = latest_search(fs, &gen, &mtime_ns);
+		if (rc < 0)
+			return rc;
+		fs_lock(fs);
+		fs->latest.gen = gen;
+		fs->latest.mtime_ns = mtime_ns;
+		fs_unlock(fs);
+	}
+	return printed(ret, "%s", "");
+}
+
+static const struct {
+	const char *name;
+	int (*text)(struct fs *fs, struct blob **ret);
+} files[] = {
+	{CONTROL_DIR, NULL},
+	{"README.md", text_readme},
+	{"health", text_health},
+	{"config", text_config},
+	{"latest", text_latest},
+};
+enum { FILES = sizeof files / sizeof *files };
+
+int control_init(struct fs *fs)
+{
+	_Static_assert(FILES <= sizeof fs->control / sizeof *fs->control, "room for all");
+	for (size_t i = 0; i < FILES; i++) {
+		fs->control[i] = node_make(fs, i ? NODE_CONTROL : NODE_CONTROL_DIR, NULL,
+			files[i].name, INO_CONTROL + 1 + i);
+		if (!fs->control[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void control_done(struct fs *fs)
+{
+	for (size_t i = 0; i < FILES; i++) {
+		if (fs->control[i])
+			free(fs->control[i]->name);
+		free(fs->control[i]);
+	}
+}
+
+bool control_named(const char *name)
+{
+	return !strcmp(name, CONTROL_DIR);
+}
+
+struct node *control_find(struct fs *fs, const struct node *dir, const char *name)
+{
+	size_t from = dir->kind == NODE_ROOT ? 0 : 1, to = dir->kind == NODE_ROOT ? 1 : FILES;
+	for (size_t i = from; i < to; i++) {
+		if (strcmp(files[i].name, name))
+			continue;
+		fs_lock(fs);
+		node_pin(fs->control[i]);
+		fs_unlock(fs);
+		return fs->control[i];
+	}
+	return NULL;
+}
+
+struct node *control_at(struct fs *fs, size_t n)
+{
+	return n + 1 < FILES ? fs->control[n + 1] : NULL;
+}
+
+int control_text(struct fs *fs, const struct node *node, struct blob **ret)
+{
+	for (size_t i = 1; i < FILES; i++)
+		if (fs->control[i] == node)
+			return files[i].text(fs, ret);
+	return -EISDIR;
+}
+
+int control_size(struct fs *fs, const struct node *node, uint64_t *ret)
+{
+	CLEAN_BLOB struct blob *text = NULL;
+	if (node->kind == NODE_CONTROL_DIR) {
+		*ret = 0;
+		return 0;
+	}
+	int rc = control_text(fs, node, &text);
+	if (rc < 0)
+		return rc;
+	*ret = blob_size(text);
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* .turnfs: what the mount says about itself. */
+#pragma once
+
+#include "fs.h"
+
+#define CONTROL_DIR ".turnfs"
+
+int control_init(struct fs *fs);
+void control_done(struct fs *fs);
+
+/* Whether a name in the root is ours. */
+bool control_named(const char *name);
+
+/* .turnfs in the root, or a file in .turnfs; pinned. NULL: not ours. Takes fs->lock itself. */
+struct node *control_find(struct fs *fs, const struct node *dir, const char *name);
+
+/* The n-th file of .turnfs, NULL past the last. */
+struct node *control_at(struct fs *fs, size_t n);
+
+/* What a file of .turnfs reads as now. 0 or -errno. */
+int control_text(struct fs *fs, const struct node *node, struct blob **ret);
+int control_size(struct fs *fs, const struct node *node, uint64_t *ret);

@@ -1,0 +1,63 @@
+/*
+ * thread.json: the thread's metadata document, composed from the thread, its own keys and its
+ * turns' metadata; and what is said there of turns that are not there (yet).
+ *
+ * What the store keeps as the thread's document is a JSON object of ours with these members:
+ *   own      the thread's own keys (title, tool_name, …: all that is not computed)
+ *   pending  by number: metadata said of a turn that is not there yet (M1)
+ *   away     by number: {"ino", "meta"} of a turn that was renamed to a name that is no turn's (M6)
+ * doc_flags tells, without reading it, whether the last two have something.
+ */
+#pragma once
+
+#include "fs.h"
+
+#include <jansson.h>
+
+enum { DOC_PENDING = 1 << 0, DOC_AWAY = 1 << 1 };
+
+/* thread.json as it reads now. 0 or -errno. */
+int doc_text(struct fs *fs, struct thread *thread, struct blob **ret);
+
+/* Its exact size, and the thread as it was then. 0 or -errno. */
+int doc_size(struct fs *fs, struct thread *thread, struct thread_info *ret, uint64_t *ret_size);
+
+/*
+ * Takes a whole new thread.json (M3). `source`, if not NULL, is the file that was renamed over it:
+ * its mode, owner and time become thread.json's, and if it has a name it is removed in the same
+ * step. 0; -EBADMSG: no JSON object, or a member of the wrong kind; else the store's.
+ */
+int doc_write(
+	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source);
+
+/* The document opened for a change that is to go along with others of the same thread. */
+struct doc_edit {
+	json_t *root; /* never NULL once loaded */
+	uint64_t revision;
+	bool changed;
+	struct blob *text; /* what doc_edit_into() has handed out */
+};
+
+int doc_edit_load(struct fs *fs, struct thread *thread, struct doc_edit *edit);
+void doc_edit_done(struct doc_edit *edit);
+
+/* Puts the changed document into `change`; nothing if it did not change. 0 or -ENOMEM. */
+int doc_edit_into(struct doc_edit *edit, struct thread_change *change);
+
+/* The thread's own keys; what is said of turns that are not there, by number. Borrowed. */
+json_t *doc_own(struct doc_edit *edit);
+json_t *doc_pending(struct doc_edit *edit);
+
+/* What is kept for a turn of that number, and is so no more: a new reference, or NULL. */
+json_t *doc_take(struct doc_edit *edit, uint32_t number);
+
+/* Remembers the number and metadata of a turn renamed away, till that file is gone or a turn again.
+ */
+void doc_away(struct doc_edit *edit, uint32_t number, uint64_t ino, struct blob *meta);
+void doc_away_forget(struct doc_edit *edit, uint64_t ino);
+
+/* Keys that are computed or kept elsewhere, so that no attribute sets them. */
+bool doc_key_reserved(const char *key);
+
+/* Keys that every thread.json has; null there is the same as never said. */
+bool doc_key_usual(const char *key);

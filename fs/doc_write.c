@@ -1,0 +1,290 @@
+/* thread.json, writing: a whole new text becomes own keys, turns' metadata, ttl and time (M3). */
+#include "doc.h"
+
+#include "expiry.h"
+#include "file.h"
+#include "notify.h"
+
+#include "base/json.h"
+#include "base/name.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { RETRIES = 32 };
+
+/* A text being taken apart, and what it comes to. */
+struct writing {
+	struct fs *fs;
+	struct thread *thread;
+	json_t *doc;
+	struct doc_edit edit;
+	struct thread_change thread_change;
+	bool ttl_set;
+	struct change *changes;
+	char (*names)[STORE_NAME_MAX + 1];
+	uint64_t *inos;
+	size_t count;
+};
+
+static void writing_done(struct writing *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		blob_unref(w->changes[i].meta);
+	free(w->changes);
+	free(w->names);
+	free(w->inos);
+	doc_edit_done(&w->edit);
+}
+
+/* The number a key under "turns" names: a turn's file name, or its digits. 0: neither. */
+static uint32_t turn_number(const char *key)
+{
+	uint32_t number;
+	if (name_turn_parse(key, &number, NULL))
+		return number;
+	size_t digits = strspn(key, "0123456789");
+	if (!digits || digits > 6 || key[digits])
+		return 0;
+	return (uint32_t)strtoul(key, NULL, 10);
+}
+
+static int take_own(struct writing *w)
+{
+	const char *key;
+	json_t *value;
+	json_t *own = json_object();
+	json_object_foreach(w->doc, key,
+		value) if (!doc_key_reserved(key) && !(doc_key_usual(key) && json_is_null(value)))
+		json_object_set(own, key, value);
+	if (!json_equal(own, doc_own(&w->edit))) {
+		json_object_set(w->edit.root, "own", own);
+		w->edit.changed = true;
+	}
+	json_decref(own);
+	return 0;
+}
+
+static int take_times(struct writing *w)
+{
+	json_t *created = json_object_get(w->doc, "created_at");
+	json_t *ttl = json_object_get(w->doc, "ttl_seconds");
+	if (json_is_string(created)) {
+		if (text_time_parse(json_string_value(created), &w->thread_change.created_ns) < 0)
+			return -EBADMSG;
+		w->thread_change.set |= SET_CREATED;
+	} else if (created && !json_is_null(created)) {
+		return -EBADMSG;
+	}
+	if (!ttl)
+		return 0;
+	double seconds = json_number_value(ttl);
+	if (!json_is_null(ttl) && !(json_is_number(ttl) && seconds >= 0.001 && seconds < 1e12))
+		return -EBADMSG;
+	w->thread_change.ttl_ms =
+		json_is_null(ttl) ? STORE_TTL_NEVER : (int64_t)(seconds * 1000 + 0.5);
+	w->thread_change.set |= SET_TTL;
+	return 0;
+}
+
+/* What a draft of that number has to hear: it is not in the store yet. True: there is one. */
+static bool tell_draft(struct writing *w, uint32_t number, struct blob *meta)
+{
+	bool found = false;
+	uint32_t other;
+	struct file *file;
+	fs_lock(w->fs);
+	LL_FOREACH(w->thread->files, file)
+	{
+		if (!file->draft || file->unlinked ||
+			!name_turn_parse(file->node->name, &other, NULL) || other != number)
+			continue;
+		blob_unref(file->info.meta);
+		file->info.meta = blob_ref(meta);
+		found = true;
+	}
+	fs_unlock(w->fs);
+	return found;
+}
+
+/* One entry of "turns": for a turn that is there, for a draft, or kept until the turn comes. */
+static int take_turn(struct writing *w, uint32_t number, json_t *value)
+{
+	char key[16];
+	snprintf(key, sizeof key, "%u", number);
+	CLEAN_BLOB struct blob *meta = NULL;
+	bool some = json_is_object(value) && json_object_size(value);
+	if (some && !(meta = json_text(value, 0)))
+		return -ENOMEM;
+
+	struct file_info info;
+	int rc = store_turn_stat(w->fs->store, thread_ref(w->thread), number, &info);
+	if (rc == -ENOENT) {
+		if (tell_draft(w, number, meta))
+			return 0;
+		json_t *pending = doc_pending(&w->edit);
+		if (some && !json_equal(value, json_object_get(pending, key))) {
+			json_object_set(pending, key, value);
+			w->edit.changed = true;
+		} else if (!some && json_object_del(pending, key) == 0) {
+			w->edit.changed = true;
+		}
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	bool same = blob_size(info.meta) == blob_size(meta) &&
+		    !memcmp(blob_data(info.meta), blob_data(meta), blob_size(meta));
+	if (!same) {
+		snprintf(w->names[w->count], sizeof w->names[0], "%s", info.name);
+		w->inos[w->count] = info.ino;
+		w->changes[w->count] = (struct change){
+			.kind = CHANGE_PUT,
+			.name = w->names[w->count],
+			.expect = info.revision,
+			.set = SET_META,
+			.meta = blob_ref(meta),
+		};
+		w->count++;
+	}
+	file_info_done(&info);
+	return 0;
+}
+
+static int take_turns(struct writing *w)
+{
+	json_t *turns = json_object_get(w->doc, "turns");
+	if (!turns || json_is_null(turns))
+		return 0;
+	if (!json_is_object(turns))
+		return -EBADMSG;
+	size_t most = json_object_size(turns) + 1; /* and the file renamed over it */
+	w->changes = calloc(most, sizeof *w->changes);
+	w->names = calloc(most, sizeof *w->names);
+	w->inos = calloc(most, sizeof *w->inos);
+	if (!w->changes || !w->names || !w->inos)
+		return -ENOMEM;
+	const char *key;
+	json_t *value;
+	json_object_foreach(turns, key, value)
+	{
+		uint32_t number = turn_number(key);
+		if (!number || !(json_is_object(value) || json_is_null(value)))
+			return -EBADMSG;
+		int rc = take_turn(w, number, value);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* The file renamed over thread.json gives its mode, owner and time, and goes. */
+static int take_source(struct writing *w, const struct file_info *source)
+{
+	struct thread_change *t = &w->thread_change;
+	t->doc.mode = source->mode;
+	t->doc.uid = source->uid;
+	t->doc.gid = source->gid;
+	t->doc.mtime_ns = source->mtime_ns;
+	t->set |= SET_DOC_MODE | SET_DOC_OWNER;
+	if (!source->name[0])
+		return 0;
+	if (!w->changes) {
+		w->changes = calloc(1, sizeof *w->changes);
+		if (!w->changes)
+			return -ENOMEM;
+	}
+	w->changes[w->count] = (struct change){
+		.kind = CHANGE_REMOVE, .name = source->name, .expect = STORE_REVISION_ANY};
+	return 1;
+}
+
+/* Open turns whose metadata changed go on with it. fs->lock held. */
+static void tell_open_files(struct writing *w)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		struct node *node;
+		HASH_FIND(hh, w->fs->files, &w->inos[i], sizeof w->inos[i], node);
+		if (!node || !node->file)
+			continue;
+		node->file->info.revision = w->changes[i].ret_revision;
+		if (!node->file->known)
+			continue;
+		blob_unref(node->file->info.meta);
+		node->file->info.meta = blob_ref(w->changes[i].meta);
+	}
+}
+
+static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
+	const struct file_info *source, struct thread_info *info)
+{
+	int64_t now = fs_now_ns(fs);
+	struct writing w = {.fs = fs, .thread = thread, .doc = doc};
+	w.thread_change = (struct thread_change){.set = SET_MTIME | SET_DOC_MTIME,
+		.time_ns = now,
+		.mtime_ns = now,
+		.doc.mtime_ns = now};
+	int rc = doc_edit_load(fs, thread, &w.edit);
+	if (!rc)
+		rc = take_own(&w);
+	if (!rc)
+		rc = take_times(&w);
+	if (!rc)
+		rc = take_turns(&w);
+	size_t extra = 0;
+	if (!rc && source) {
+		rc = take_source(&w, source);
+		extra = rc > 0 ? 1 : 0;
+		rc = rc > 0 ? 0 : rc;
+	}
+	if (!rc)
+		rc = doc_edit_into(&w.edit, &w.thread_change);
+	unsigned flags =
+		STORE_RENEW | fs_durable(fs) | (thread_alive(fs, thread) ? 0 : STORE_REVIVE);
+	if (!rc)
+		rc = store_apply(fs->store, thread_ref(thread), &w.thread_change, w.changes,
+			w.count + extra, flags, info);
+	if (!rc) {
+		fs_lock(fs);
+		tell_open_files(&w);
+		fs_unlock(fs);
+	}
+	writing_done(&w);
+	return rc;
+}
+
+int doc_write(
+	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
+{
+	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
+	if (!json_is_object(doc))
+		return -EBADMSG;
+	struct thread_info info;
+	int rc = -ESTALE;
+	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
+		rc = write_once(fs, thread, doc, source, &info);
+	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
+	if (rc < 0)
+		return rc;
+	fs_lock(fs);
+	bool shorter = info.deadline_ms < thread->deadline_ms;
+	thread->shortened = thread->shortened || shorter;
+	thread->doc_hidden = 0;
+	thread_update(fs, thread, &info);
+	struct node *node = thread->doc;
+	if (node)
+		node_pin(node);
+	fs_unlock(fs);
+	if (shorter)
+		expiry_add(fs, info.gen, info.deadline_ms);
+	if (node && !source) /* a rename tells the kernel by itself */
+		notify_inode(fs, node, false);
+	if (!source)
+		notify_inode(fs, &thread->node, false);
+	fs_lock(fs);
+	node_unpin(fs, node);
+	fs_unlock(fs);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * Deadlines: a heap of all threads' and a thread that tells the kernel, at the instant, what has
+ * gone.
+ *
+ * What the kernel caches of a thread runs out by itself just before the deadline (attr_timeout);
+ * the thread here ends what a timeout does not reach: open directories, the root's listing, names
+ * that were cached under a longer ttl.
+ */
+#pragma once
+
+#include "fs.h"
+
+/* Reads all deadlines from the store. 0 or -errno. */
+int expiry_load(struct fs *fs);
+
+int expiry_start(struct fs *fs);
+void expiry_stop(struct fs *fs);
+
+/* A thread has, or will have, this deadline. Takes fs->lock itself. */
+void expiry_add(struct fs *fs, uint64_t gen, int64_t deadline_ms);
+
+/* A thread's ttl or life changed by `info`, perhaps to end sooner than the kernel was told. */
+void expiry_changed(struct fs *fs, struct thread *thread, const struct thread_info *info);
+
+/* A write has reached a thread past its deadline (T5): what has become of it. From the pool. */
+void expiry_revived(struct fs *fs, const struct thread_info *info);
+
+/* The nearest deadline of all, STORE_DEADLINE_NEVER if there is none. fs->lock held. */
+int64_t expiry_nearest_ms(const struct fs *fs);

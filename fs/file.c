@@ -1,0 +1,376 @@
+/* Open files: what is known of a turn or an attachment while it is open or newer than the store's.
+ */
+#include "file.h"
+
+#include "attr.h"
+#include "base/log.h"
+#include "base/name.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct file *file_get(struct fs *fs, struct node *node)
+{
+	struct file *file = node->file;
+	if (file)
+		return file;
+	file = calloc(1, sizeof *file);
+	if (!file)
+		return NULL;
+	file->node = node;
+	node->file = file;
+	node_pin(node);
+	LL_PREPEND(node->thread->files, file);
+	return file;
+}
+
+void file_drop_if_idle(struct fs *fs, struct file *file)
+{
+	if (!file || file->handles || file->busy || file->users || (file->draft && !file->unlinked))
+		return;
+	struct node *node = file->node;
+	LL_DELETE(node->thread->files, file);
+	node->file = NULL;
+	blob_unref(file->content);
+	file_info_done(&file->info);
+	free(file);
+	node_unpin(fs, node);
+}
+
+void file_discard(struct fs *fs, struct node *node)
+{
+	struct file *file = node->file;
+	if (!file)
+		return;
+	file->handles = file->users = 0;
+	file->busy = false;
+	file->unlinked = true;
+	file_drop_if_idle(fs, file);
+}
+
+struct file *file_draft(struct thread *thread, const char *name)
+{
+	struct file *file;
+	LL_FOREACH(thread->files, file)
+	if (file->draft && !file->unlinked && !strcmp(file->node->name, name))
+		return file;
+	return NULL;
+}
+
+void file_busy(struct fs *fs, struct file *file)
+{
+	file->users++;
+	while (file->busy)
+		pthread_cond_wait(&fs->idle, &fs->lock);
+	file->users--;
+	file->busy = true;
+}
+
+void file_idle(struct fs *fs, struct file *file)
+{
+	file->busy = false;
+	pthread_cond_broadcast(&fs->idle);
+	file_drop_if_idle(fs, file);
+}
+
+/* Copies the file's present name: it may change while we wait for the store. fs->lock held. */
+static struct thread_ref file_where(const struct node *node, char name[STORE_NAME_MAX + 1])
+{
+	snprintf(name, STORE_NAME_MAX + 1, "%s", node->name);
+	return thread_ref(node->thread);
+}
+
+/*
+ * Asks the store for the file (with its content if `content` is not NULL) under the name it has. It
+ * may be renamed here meanwhile: then once more.
+ */
+static int file_fetch(
+	struct fs *fs, struct node *node, struct blob **content, struct file_info *info)
+{
+	char name[STORE_NAME_MAX + 1];
+	int rc = -ENOENT;
+	for (int i = 0; i < 8; i++) {
+		fs_lock(fs);
+		struct thread_ref ref = file_where(node, name);
+		fs_unlock(fs);
+		rc = content ? store_file_read(fs->store, ref, name, content, info)
+			     : store_file_stat(fs->store, ref, name, info);
+		if (!rc && info->ino == node->ino)
+			return 0;
+		if (!rc) {
+			file_info_done(info);
+			if (content)
+				blob_unref(*content);
+			rc = -ENOENT;
+		}
+		fs_lock(fs);
+		bool same = !strcmp(name, node->name);
+		fs_unlock(fs);
+		if (rc != -ENOENT || same)
+			return rc;
+	}
+	return rc;
+}
+
+int file_load(struct fs *fs, struct node *node)
+{
+	fs_lock(fs);
+	bool loaded = node->file && node->file->loaded;
+	fs_unlock(fs);
+	if (loaded)
+		return 0;
+	struct blob *content = NULL;
+	struct file_info info;
+	int rc = file_fetch(fs, node, &content, &info);
+	if (rc < 0)
+		return rc;
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (file && !file->loaded) {
+		file->content = content;
+		file->loaded = true;
+		content = NULL;
+		if (!file->known) {
+			file->info = info;
+			file->known = true;
+			info.meta = NULL;
+		}
+	}
+	fs_unlock(fs);
+	blob_unref(content);
+	file_info_done(&info);
+	return 0;
+}
+
+int file_attr(struct fs *fs, struct node *node, struct stat *ret)
+{
+	fs_lock(fs);
+	bool known = node->file && node->file->known;
+	if (known) {
+		attr_file(fs, &node->file->info, ret);
+		if (node->file->unlinked)
+			ret->st_nlink = 0;
+	}
+	fs_unlock(fs);
+	if (known)
+		return 0;
+	struct file_info info;
+	int rc = file_fetch(fs, node, NULL, &info);
+	if (rc < 0)
+		return rc;
+	attr_file(fs, &info, ret);
+	file_info_done(&info);
+	return 0;
+}
+
+/* Lets file->info follow what was asked for. fs->lock held. */
+static void info_set(struct file_info *info, unsigned set, const struct change *change, int64_t now)
+{
+	if (set & SET_MODE)
+		info->mode = change->mode;
+	if (set & SET_OWNER) {
+		info->uid = change->uid;
+		info->gid = change->gid;
+	}
+	if (set & SET_MTIME)
+		info->mtime_ns = change->mtime_ns;
+	info->ctime_ns = now;
+}
+
+int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode, uint32_t uid,
+	uint32_t gid, int64_t mtime_ns)
+{
+	char name[STORE_NAME_MAX + 1];
+	struct change change = {
+		.kind = CHANGE_PUT,
+		.name = name,
+		.expect = STORE_REVISION_ANY,
+		.set = set,
+		.mode = mode,
+		.uid = uid,
+		.gid = gid,
+		.mtime_ns = mtime_ns,
+	};
+	struct thread_change thread_change = {.time_ns = fs_now_ns(fs)};
+	fs_lock(fs);
+	struct file *file = file_get(fs, node);
+	if (!file) {
+		fs_unlock(fs);
+		return -ENOMEM;
+	}
+	file_busy(fs, file);
+	struct thread *thread = node->thread;
+	struct thread_ref ref = file_where(node, name);
+	bool stored = !file->draft && !file->unlinked;
+	fs_unlock(fs);
+
+	struct thread_info info;
+	int rc = 0;
+	if (stored) {
+		unsigned flags = name_is_scratch(name) ? 0 : STORE_RENEW;
+		rc = store_apply(fs->store, ref, &thread_change, &change, 1, flags, &info);
+	}
+	fs_lock(fs);
+	if (!rc) {
+		if (file->known)
+			info_set(&file->info, set, &change, thread_change.time_ns);
+		if (stored) {
+			file->info.revision = change.ret_revision;
+			thread_update(fs, thread, &info);
+		}
+	}
+	file_idle(fs, file);
+	fs_unlock(fs);
+	return rc;
+}
+
+int file_number_free(struct fs *fs, struct thread *thread, const char *name, const char *but)
+{
+	uint32_t number, other;
+	if (!name_turn_parse(name, &number, NULL))
+		return 0;
+	fs_lock(fs);
+	struct file *file;
+	LL_FOREACH(thread->files, file)
+	{
+		const char *have = file->node->name;
+		if (file->draft && !file->unlinked && strcmp(have, name) && strcmp(have, but) &&
+			name_turn_parse(have, &other, NULL) && other == number) {
+			fs_unlock(fs);
+			return -EEXIST;
+		}
+	}
+	fs_unlock(fs);
+	struct file_info info;
+	int rc = store_turn_stat(fs->store, thread_ref(thread), number, &info);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	bool taken = strcmp(info.name, name) && strcmp(info.name, but);
+	file_info_done(&info);
+	return taken ? -EEXIST : 0;
+}
+
+int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mode, bool exclusive,
+	const struct fuse_ctx *ctx, struct node **ret)
+{
+	int rc = name_file_check(name);
+	if (rc < 0)
+		return rc;
+	rc = file_number_free(fs, thread, name, "");
+	if (rc < 0)
+		return rc;
+	uint64_t ino;
+	rc = fs_ino_new(fs, &ino);
+	if (rc < 0)
+		return rc;
+	if (exclusive) {
+		rc = store_claim(fs->store, thread_ref(thread), name);
+		if (rc < 0)
+			return rc;
+	}
+	int64_t now = fs_now_ns(fs);
+	fs_lock(fs);
+	struct node *node = node_file(fs, thread, name, ino);
+	struct file *file = node ? file_get(fs, node) : NULL;
+	if (!file) {
+		fs_unlock(fs);
+		if (exclusive)
+			store_unclaim(fs->store, thread_ref(thread), name);
+		return -ENOMEM;
+	}
+	file->draft = file->known = file->loaded = file->emptied = true;
+	file->claimed = exclusive;
+	file->made_ns = now;
+	file->info = (struct file_info){
+		.ino = ino,
+		.mode = mode & 07777,
+		.uid = ctx->uid,
+		.gid = thread->mode & S_ISGID ? thread->gid : ctx->gid,
+		.mtime_ns = now,
+		.ctime_ns = now,
+	};
+	node_pin(node);
+	fs_unlock(fs);
+	*ret = node;
+	return 0;
+}
+
+void file_moved(struct fs *fs, struct node *node, struct thread *to, char *name)
+{
+	struct file *file = node->file;
+	LL_DELETE(node->thread->files, file);
+	LL_PREPEND(to->files, file);
+	node_rename(fs, node, to, name);
+}
+
+int file_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t size)
+{
+	if (size < 0 || (uint64_t)size > fs->options->max_file_size)
+		return -EFBIG;
+	int64_t now = fs_now_ns(fs);
+	fs_lock(fs);
+	struct file *file = file_get(fs, node);
+	if (!file) {
+		fs_unlock(fs);
+		return -ENOMEM;
+	}
+	file->users++;
+	fs_unlock(fs);
+	int rc = size ? file_load(fs, node) : 0;
+	if (!rc && !size)
+		rc = file_cut(fs, node);
+	fs_lock(fs);
+	if (!rc && size)
+		rc = blob_resize(&file->content, (size_t)size);
+	if (!rc) {
+		file->info.size = (uint64_t)size;
+		file->info.mtime_ns = file->info.ctime_ns = now;
+		file->changes++;
+		file->emptied = handle && !size && !handle->wrote;
+		if (handle && size)
+			handle->wrote = true;
+	}
+	fs_unlock(fs);
+	if (!rc && !handle)
+		rc = file_commit(fs, node, false);
+	fs_lock(fs);
+	file->users--;
+	file_drop_if_idle(fs, file);
+	fs_unlock(fs);
+	return rc;
+}
+
+int file_cut(struct fs *fs, struct node *node)
+{
+	struct file_info info;
+	fs_lock(fs);
+	bool known = node->file->known;
+	fs_unlock(fs);
+	if (!known) {
+		int rc = file_fetch(fs, node, NULL, &info);
+		if (rc < 0)
+			return rc;
+	}
+	int64_t now = fs_now_ns(fs);
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (!known && !file->known) {
+		file->info = info;
+		file->known = true;
+		info.meta = NULL;
+	}
+	if (!known)
+		file_info_done(&info);
+	blob_unref(file->content);
+	file->content = NULL;
+	file->loaded = true;
+	file->emptied = true;
+	file->changes++;
+	file->info.size = 0;
+	file->info.mtime_ns = file->info.ctime_ns = now;
+	fs_unlock(fs);
+	return 0;
+}

@@ -1,0 +1,272 @@
+/* Nodes and threads: their tables, references and ends. */
+#include "node.h"
+
+#include "file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+static void node_free(struct fs *fs, struct node *node);
+
+void node_pin(struct node *node)
+{
+	node->pins++;
+}
+
+static void node_end_if_unused(struct fs *fs, struct node *node)
+{
+	if (!node->nlookup && !node->pins)
+		node_free(fs, node);
+}
+
+void node_unpin(struct fs *fs, struct node *node)
+{
+	if (!node)
+		return;
+	assert(node->pins);
+	node->pins--;
+	node_end_if_unused(fs, node);
+}
+
+void node_known(struct node *node)
+{
+	node->nlookup++;
+}
+
+void node_forget(struct fs *fs, struct node *node, uint64_t count)
+{
+	node->nlookup -= count < node->nlookup ? count : node->nlookup;
+	node_end_if_unused(fs, node);
+}
+
+static void node_hash(struct fs *fs, struct node *node)
+{
+	DL_DELETE(fs->others, node);
+	HASH_ADD(hh, fs->files, ino, sizeof node->ino, node);
+	DL_APPEND(node->thread->nodes, node);
+	node->hashed = true;
+}
+
+void node_unhash(struct fs *fs, struct node *node)
+{
+	if (!node->hashed)
+		return;
+	HASH_DEL(fs->files, node);
+	DL_DELETE(node->thread->nodes, node);
+	DL_APPEND(fs->others, node);
+	node->hashed = false;
+}
+
+static void thread_free(struct fs *fs, struct thread *thread)
+{
+	if (thread->dead)
+		DL_DELETE(fs->others, &thread->node);
+	else
+		HASH_DEL(fs->threads, thread);
+	while (thread->id) {
+		struct thread_name *former = thread->id->former;
+		free(thread->id);
+		thread->id = former;
+	}
+	free(thread);
+}
+
+static void node_free(struct fs *fs, struct node *node)
+{
+	switch (node->kind) {
+	case NODE_ROOT:
+	case NODE_CONTROL:
+	case NODE_CONTROL_DIR:
+		return;
+	case NODE_THREAD:
+		thread_free(fs, (struct thread *)node);
+		return;
+	default:
+		break;
+	}
+	struct thread *thread = node->thread;
+	assert(!node->file);
+	node_unhash(fs, node);
+	DL_DELETE(fs->others, node);
+	if (thread->doc == node)
+		thread->doc = NULL;
+	free(node->name);
+	free(node->turn);
+	free(node);
+	node_unpin(fs, &thread->node);
+}
+
+struct thread *thread_by_gen(struct fs *fs, uint64_t gen)
+{
+	struct thread *thread;
+	HASH_FIND(hh, fs->threads, &gen, sizeof gen, thread);
+	return thread;
+}
+
+int thread_rename(struct thread *thread, const char *id)
+{
+	size_t size = strlen(id) + 1;
+	struct thread_name *name = malloc(sizeof *name + size);
+	if (!name)
+		return -ENOMEM;
+	memcpy(name->text, id, size);
+	name->former = thread->id;
+	thread->id = name;
+	return 0;
+}
+
+void thread_update(struct fs *fs, struct thread *thread, const struct thread_info *info)
+{
+	if (thread->revision && info->revision < thread->revision)
+		return;
+	thread->revision = info->revision;
+	thread->deadline_ms = info->deadline_ms;
+	thread->ttl_ms = info->ttl_ms;
+	thread->mode = info->mode;
+	thread->uid = info->uid;
+	thread->gid = info->gid;
+	thread->doc_flags = info->doc.flags;
+	thread->doc_ino = info->doc.ino;
+	if (info->mtime_ns > fs->latest.mtime_ns) {
+		fs->latest.gen = info->gen;
+		fs->latest.mtime_ns = info->mtime_ns;
+	}
+	if (strcmp(thread->id->text, info->id))
+		thread_rename(thread, info->id);
+}
+
+struct thread *node_thread_get(struct fs *fs, const struct thread_info *info)
+{
+	struct thread *thread = thread_by_gen(fs, info->gen);
+	if (!thread) {
+		thread = calloc(1, sizeof *thread);
+		if (!thread)
+			return NULL;
+		thread->node.kind = NODE_THREAD;
+		thread->node.ino = info->gen;
+		thread->gen = info->gen;
+		if (thread_rename(thread, info->id) < 0) {
+			free(thread);
+			return NULL;
+		}
+		HASH_ADD(hh, fs->threads, gen, sizeof thread->gen, thread);
+	}
+	thread_update(fs, thread, info);
+	return thread;
+}
+
+void thread_kill(struct fs *fs, struct thread *thread, bool expired)
+{
+	if (thread->dead)
+		return;
+	HASH_DEL(fs->threads, thread);
+	DL_APPEND(fs->others, &thread->node);
+	thread->dead = true;
+	thread->expired = expired;
+	while (thread->nodes)
+		node_unhash(fs, thread->nodes);
+}
+
+bool thread_alive(struct fs *fs, const struct thread *thread)
+{
+	return !thread->dead && thread->deadline_ms > store_now_ms(fs->store);
+}
+
+struct node *node_make(
+	struct fs *fs, enum node_kind kind, struct thread *thread, const char *name, uint64_t ino)
+{
+	struct node *node = calloc(1, sizeof *node);
+	if (!node)
+		return NULL;
+	node->kind = kind;
+	node->ino = ino;
+	node->name = strdup(name);
+	if (!node->name) {
+		free(node);
+		return NULL;
+	}
+	node->thread = thread;
+	if (thread)
+		node_pin(&thread->node);
+	DL_APPEND(fs->others, node);
+	return node;
+}
+
+struct node *node_file(struct fs *fs, struct thread *thread, const char *name, uint64_t ino)
+{
+	struct node *node;
+	HASH_FIND(hh, fs->files, &ino, sizeof ino, node);
+	if (node)
+		return node;
+	node = node_make(fs, NODE_FILE, thread, name, ino);
+	if (node)
+		node_hash(fs, node);
+	return node;
+}
+
+void node_becomes(
+	struct fs *fs, struct node *node, enum node_kind kind, const char *name, uint64_t ino)
+{
+	char *copy = strdup(name);
+	if (copy) {
+		free(node->name);
+		node->name = copy;
+	}
+	node_unhash(fs, node);
+	struct thread *thread = node->thread;
+	if (thread->doc == node)
+		thread->doc = NULL;
+	node->kind = kind;
+	node->ino = ino;
+	if (kind == NODE_FILE)
+		node_hash(fs, node);
+	else if (!thread->doc)
+		thread->doc = node;
+}
+
+void node_rename(struct fs *fs, struct node *node, struct thread *to, char *name)
+{
+	free(node->name);
+	node->name = name;
+	if (node->thread == to)
+		return;
+	struct thread *from = node->thread;
+	bool hashed = node->hashed;
+	node_unhash(fs, node);
+	node_pin(&to->node);
+	node->thread = to;
+	if (hashed)
+		node_hash(fs, node);
+	node_unpin(fs, &from->node);
+}
+
+void node_free_all(struct fs *fs)
+{
+	struct node *node, *next;
+	HASH_ITER (hh, fs->files, node, next)
+		node_unhash(fs, node);
+	struct thread *thread, *next_thread;
+	HASH_ITER (hh, fs->threads, thread, next_thread)
+		thread_kill(fs, thread, false);
+	/* Those in threads first; each of them holds its thread. */
+	DL_FOREACH_SAFE(fs->others, node, next)
+	{
+		if (!node->thread)
+			continue;
+		node->pins = 1;
+		node->nlookup = 0;
+		if (node->file) {
+			node_pin(node);
+			file_discard(fs, node);
+		}
+		node_pin(&node->thread->node);
+		node_unpin(fs, node);
+	}
+	DL_FOREACH_SAFE(fs->others, node, next)
+	{
+		node->pins = 0;
+		node->nlookup = 0;
+		node_end_if_unused(fs, node);
+	}
+}

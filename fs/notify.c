@@ -1,0 +1,25 @@
+/* Telling the kernel that something it keeps is no longer so. */
+#include "notify.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+/* ENOENT: the kernel does not have it; EBADF, ENODEV, ENOTCONN: the mount is going. */
+static void judge(const char *what, int rc)
+{
+	if (rc < 0 && rc != -ENOENT && rc != -EBADF && rc != -ENODEV && rc != -ENOTCONN)
+		log_debug("the kernel refused to drop %s: error %d", what, -rc);
+}
+
+void notify_inode(struct fs *fs, const struct node *node, bool data)
+{
+	judge("an inode",
+		fuse_lowlevel_notify_inval_inode(fs->session, node_id(fs, node), data ? 0 : -1, 0));
+}
+
+void notify_entry(struct fs *fs, const struct node *parent, const char *name)
+{
+	judge("a name", fuse_lowlevel_notify_inval_entry(
+				fs->session, node_id(fs, parent), name, strlen(name)));
+}

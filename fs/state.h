@@ -1,0 +1,192 @@
+/*
+ * The mount's state: what the kernel knows of (nodes), what is open (files, handles), and who
+ * guards it. One mutex, fs->lock, guards every field below that does not say otherwise; it is never
+ * held across a call to the store, to the kernel or to libfuse.
+ *
+ * A NODE is what the kernel holds a reference to; its address is the node id. It keeps no
+ * attributes: those are read from the store, or from the open FILE while that is newer. A thread's
+ * nodes die with it at the deadline; a revived thread gets new ones, so that nothing cached
+ * outlives it.
+ */
+#pragma once
+
+#include "backend.h"
+#include "mount.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+enum node_kind {
+	NODE_ROOT,
+	NODE_THREAD,
+	NODE_FILE, /* a turn or an attachment */
+	NODE_DOC, /* thread.json */
+	NODE_STREAM, /* @role; one node a lookup */
+	NODE_TRANSCRIPT, /* @transcript.md, @transcript.jsonl */
+	NODE_CONTROL_DIR, /* .turnfs */
+	NODE_CONTROL, /* a file in it */
+};
+
+struct thread;
+
+struct node {
+	enum node_kind kind;
+	uint64_t nlookup; /* references the kernel holds; the node ends when it and pins are 0 */
+	unsigned pins; /* handles and work of ours that hold it */
+	uint64_t ino; /* st_ino; for files also the key of fs->files */
+	struct thread *thread; /* pinned; NULL outside of threads */
+	char *name; /* the file's present name; STREAM: the role; CONTROL: its name */
+	struct file *file; /* FILE: while it is open, uncommitted or being changed */
+	struct node *prev, *next; /* in thread->nodes while hashed, else in fs->others */
+	char *turn; /* STREAM: name of the turn last committed through this node */
+	bool hashed; /* FILE: is in fs->files and in thread->nodes */
+	UT_hash_handle hh;
+};
+
+/* A thread's name; former ones stay until the thread ends, for calls under way may point to them.
+ */
+struct thread_name {
+	struct thread_name *former;
+	char text[];
+};
+
+/* One life of a thread as the kernel knows it. Its node is embedded; pins come from other nodes. */
+struct thread {
+	struct node node;
+	struct thread_name *id;
+	uint64_t gen; /* key of fs->threads */
+	uint64_t revision;
+	int64_t deadline_ms, ttl_ms;
+	uint32_t mode, uid, gid;
+	uint32_t doc_flags;
+	bool dead; /* past its deadline or removed; not in fs->threads */
+	bool expired; /* dead by its deadline */
+	bool shortened; /* the kernel may hold names of it for longer than it lives */
+	struct node *nodes; /* its hashed file nodes */
+	struct file *files; /* its open or uncommitted files, by `next` */
+	struct node *doc; /* thread.json's node, if the kernel knows it */
+	uint64_t doc_ino;
+	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
+	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
+	struct {
+		uint64_t revision;
+		uint64_t size;
+	} doc_size;
+	UT_hash_handle hh;
+};
+
+/* A file's content and attributes while it is open or newer than the store's. */
+struct file {
+	struct node *node; /* which pins us: node->file == this */
+	struct file *next;
+	unsigned handles;
+	unsigned users; /* calls under way that need it to stay */
+	bool busy; /* one change of it at a time goes to the store; waiters on fs->idle */
+	bool draft; /* not in the store yet; info.revision is NONE */
+	bool unlinked; /* nothing of it is committed any more */
+	bool kept; /* loaded at its thread's deadline because it was open */
+	bool claimed; /* its name is claimed in the store */
+	bool emptied; /* made or cut to nothing and not written since: commits at last release */
+	bool mapped; /* written through a mapping: any writer's flush commits */
+	bool loaded; /* content is the file's */
+	bool known; /* info is the file's */
+	bool replaces; /* DRAFT: renamed over a stored file, which its commit takes away */
+	uint64_t changes; /* counts writes, to see whether a commit was overtaken */
+	int64_t made_ns;
+	struct blob *content;
+	struct file_info info; /* name unused; info.meta owned */
+};
+
+/* What fi->fh points to for files and all that is read or written like one. */
+struct handle {
+	struct node *node; /* pinned */
+	enum node_kind kind; /* the node's at open; a rename over thread.json changes the node's */
+	uint32_t uid, gid; /* of the one who opened it */
+	int flags; /* of open() */
+	int error; /* a refused write's or commit's -errno: sticks */
+	bool wrote; /* and has not committed since */
+	bool append_only; /* a stream: offsets are ignored */
+	struct blob *text; /* DOC, STREAM, TRANSCRIPT, CONTROL: this handle's own content */
+	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
+	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
+	uint64_t ino; /* STREAM: that turn's */
+	size_t counted; /* bytes of ours in fs->in_flight */
+};
+
+struct deadline {
+	int64_t at_ms;
+	uint64_t gen;
+};
+
+struct work;
+
+struct fs {
+	struct store *store;
+	const struct mount_options *options;
+	struct fuse_session *session;
+	pthread_mutex_t lock;
+	pthread_cond_t idle; /* some file is no longer busy */
+
+	struct node root;
+	struct root_info root_info;
+	bool root_changed; /* root_info is newer than the store's */
+	struct node *control[8]; /* .turnfs and its files; made at start, never end */
+	struct thread *threads; /* by gen */
+	struct node *files; /* by ino */
+	struct node *others; /* every node that is in neither table */
+	size_t in_flight; /* bytes written and not committed */
+
+	uint64_t ino_next, ino_end; /* reserved in the store, not yet given */
+	int64_t time_last; /* the last time given by fs_now_ns() */
+
+	struct {
+		struct deadline *items; /* a binary heap, nearest first */
+		size_t count, capacity;
+	} deadlines;
+	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
+	int expiry_wake, expiry_timer; /* eventfd, timerfd */
+	bool expiry_started;
+	pthread_t expiry_thread;
+	atomic_bool purge_due, purging;
+
+	struct {
+		uint64_t gen; /* the live thread that changed last, 0: not known */
+		int64_t mtime_ns;
+	} latest;
+
+	atomic_bool ending; /* the session is over; set before the last commits */
+	struct { /* the transcript that was built last */
+		uint64_t gen, revision;
+		bool jsonl;
+		struct blob *text;
+	} transcript;
+	uint64_t special_ino; /* the last st_ino given to an `@` name */
+
+	atomic_int store_error; /* the last commit's failure, -errno, until one succeeds */
+	int64_t probed_ms;
+
+	struct {
+		struct work *first, **last;
+		unsigned threads, waiting, queued;
+		bool stopping;
+		pthread_cond_t more, done;
+	} work;
+
+	void (*ready)(void *arg);
+	void *ready_arg;
+};
+
+enum {
+	WORKERS = 16, /* commits that can wait for the disk together */
+	INO_BLOCK = 1024, /* inode numbers reserved at a time */
+	TIMEOUT_SLACK_MS = 20 /* the kernel rounds a timeout up by two jiffies */
+};
+
+#define TIMEOUT_MAX_S 86400.0
+#define INO_CONTROL (UINT64_C(1) << 60) /* st_ino of .turnfs and what is in it, and of @ names */

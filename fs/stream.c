@@ -1,0 +1,133 @@
+/* @role: a stream whose every open becomes one turn. */
+#include "stream.h"
+
+#include "append.h"
+#include "notify.h"
+
+#include "base/name.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RETRIES = 32 };
+
+struct node *stream_node(struct fs *fs, struct thread *thread, const char *role)
+{
+	return node_make(fs, NODE_STREAM, thread, role, ++fs->special_ino);
+}
+
+/* The first flush with something written: a turn with the next number. */
+static int stream_append(struct fs *fs, struct handle *handle, struct blob *text, bool durable)
+{
+	struct node *node = handle->node;
+	struct turn_new turn = {.role = node->name, .content = text};
+	uint32_t number;
+	fs_lock(fs);
+	append_owner(node->thread, handle, &turn);
+	fs_unlock(fs);
+	int rc = append_turns(fs, node->thread, &turn, 1, durable, &number);
+	if (rc < 0)
+		return rc;
+	char name[STORE_NAME_MAX + 1];
+	name_turn_format(name, number, node->name);
+	char *copy = strdup(name);
+	fs_lock(fs);
+	handle->number = number;
+	handle->ino = turn.ino;
+	free(node->turn);
+	node->turn = copy;
+	fs_unlock(fs);
+	return 0;
+}
+
+/* Who has the turn open sees it grow. Returns its node pinned, or NULL. */
+static struct node *grow_open_file(
+	struct fs *fs, uint64_t ino, struct blob *text, const struct change *change, int64_t now)
+{
+	struct node *node;
+	fs_lock(fs);
+	HASH_FIND(hh, fs->files, &ino, sizeof ino, node);
+	if (node) {
+		node_pin(node);
+		struct file *file = node->file;
+		if (file) {
+			file->info.revision = change->ret_revision;
+			file->info.size = blob_size(text);
+			file->info.mtime_ns = file->info.ctime_ns = now;
+			blob_unref(file->content);
+			file->content = blob_ref(text);
+		}
+	}
+	fs_unlock(fs);
+	return node;
+}
+
+/* Later flushes: the same turn, with all that was written, whatever it is called by now. */
+static int stream_complete(struct fs *fs, struct handle *handle, struct blob *text, bool durable)
+{
+	struct thread *thread = handle->node->thread;
+	struct thread_info info;
+	struct change change;
+	int64_t now = 0;
+	int rc = -ESTALE;
+	for (int i = 0; i < RETRIES && rc == -ESTALE; i++) {
+		struct file_info turn;
+		rc = store_turn_stat(fs->store, thread_ref(thread), handle->number, &turn);
+		if (rc < 0)
+			return rc;
+		if (turn.ino != handle->ino) {
+			file_info_done(&turn);
+			return -ESTALE;
+		}
+		now = fs_now_ns(fs);
+		change = (struct change){
+			.kind = CHANGE_PUT,
+			.name = turn.name,
+			.expect = turn.revision,
+			.set = SET_CONTENT | SET_MTIME,
+			.mtime_ns = now,
+			.content = text,
+		};
+		struct thread_change thread_change = {.set = SET_MTIME | SET_DOC_MTIME,
+			.time_ns = now,
+			.mtime_ns = now,
+			.doc.mtime_ns = now};
+		rc = store_apply(fs->store, thread_ref(thread), &thread_change, &change, 1,
+			STORE_RENEW | STORE_REVIVE | fs_durable(fs) | (durable ? STORE_DURABLE : 0),
+			&info);
+		file_info_done(&turn);
+	}
+	fs_commit_ended(fs, rc);
+	if (rc < 0)
+		return rc;
+	fs_lock(fs);
+	thread_update(fs, thread, &info);
+	fs_unlock(fs);
+	struct node *node = grow_open_file(fs, handle->ino, text, &change, now);
+	if (node)
+		notify_inode(fs, node, true);
+	notify_inode(fs, &thread->node, false);
+	fs_lock(fs);
+	node_unpin(fs, node);
+	fs_unlock(fs);
+	return 0;
+}
+
+int stream_commit(struct fs *fs, struct handle *handle, bool durable)
+{
+	fs_lock(fs);
+	CLEAN_BLOB struct blob *text = blob_ref(handle->text);
+	bool first = !handle->number;
+	bool nothing = blob_size(text) == handle->committed;
+	fs_unlock(fs);
+	if (nothing)
+		return 0;
+	int rc = first ? stream_append(fs, handle, text, durable)
+		       : stream_complete(fs, handle, text, durable);
+	if (rc < 0)
+		return rc;
+	fs_lock(fs);
+	handle->committed = blob_size(text);
+	fs_unlock(fs);
+	return 0;
+}
