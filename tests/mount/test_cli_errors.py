@@ -101,11 +101,28 @@ def test_C4__a_directory_with_something_in_it__exit_4_and_one_line(cli):  # noqa
     assert not mounts_on(mnt)
 
 
-def test_C4__missing_directory_of_the_store__exit_1_and_one_line(cli):  # noqa: F811
+def test_S1__missing_directory_of_the_store__is_made_for_its_user_only(cli):  # noqa: F811
+    cli.mount(cli.base / "none" / "store.db", cli.folder())
+    assert (cli.base / "none").stat().st_mode & 0o777 == 0o700
+
+
+def test_C4__a_store_that_cannot_be_made__exit_1_and_one_line(cli):  # noqa: F811
     mnt = cli.folder()
-    one_line(cli("mount", cli.base / "none" / "store.db", mnt), 1, "none")
+    (cli.base / "file").write_text("x")
+    one_line(cli("mount", cli.base / "file" / "store.db", mnt), 1, cli.base / "file")
+    one_line(cli("mount", "/proc/store.db", mnt), 1, "/proc")
+    one_line(cli("mount", "-o", "ro", cli.base / "none.db", mnt), 1, "none.db")
     assert not mounts_on(mnt)
-    assert not (cli.base / "none").exists()
+    assert not (cli.base / "none.db").exists()
+
+
+def test_F7__a_store_that_is_something_else__exit_1_and_it_stays_as_it_was(cli):  # noqa: F811
+    mnt, file = cli.folder(), cli.base / "store" / "precious"
+    for content in ("this is no store\n" * 1000, "x"):
+        file.write_text(content)
+        one_line(cli("mount", file, mnt), 1, file)
+        assert file.read_text() == content
+    assert not mounts_on(mnt)
 
 
 def test_C4__a_mountpoint_that_is_one_already__exit_4_and_the_pid(cli):  # noqa: F811
