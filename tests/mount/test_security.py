@@ -191,7 +191,8 @@ def tables(db):
 
 
 HOSTILE = [None, 0, -1, 2**63 - 1, -2**63, 2**62, 1e300, -0.5, "", "x", "..", ".", "/", "a/b", "../../etc/passwd",
-           ".hidden", "@user", "a\0b", "\u202e", "x" * 300, "x" * 100000, "000001-user.md", "%s%n%s", b"", b"\xff\xfe", b"\0" * 64,
+           ".hidden", "@user", "a\0b", "\u202e", "x" * 300, "x" * 100000, "000001-user.md", "%s%n%s", b"", b"\xff\xfe",
+           b"\0" * 64,
            b"x" * 100000, "{", "[]", "[" * 5000, '{"turns":7}', b'{"a":"\xff"}']
 
 SEED = int(os.environ.get("TURNFS_SEED", "20240607"))
