@@ -8,11 +8,12 @@
 #include "inside.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
 /* More would only make the first of them wait longer; the sync is shared well enough. */
-enum { GROUP_MAX = 64 };
+enum { GROUP_MAX = 64, PATIENCE = 3 };
 
 static int on_wal_commit(void *arg, sqlite3 *db, const char *name, int frames)
 {
@@ -275,8 +276,12 @@ static struct request *group_take(struct committer *c)
 {
 	struct request *group = c->head, *last = group;
 
-	for (int n = 1; !group->gate && n < GROUP_MAX && last->next && !last->next->gate; n++)
+	int n = 1;
+
+	for (; !group->gate && n < GROUP_MAX && last->next && !last->next->gate; n++)
 		last = last->next;
+	c->queued -= n;
+	c->last_group = n;
 	c->head = last->next;
 	if (!c->head)
 		c->tail = &c->head;
@@ -314,6 +319,23 @@ static void request_wait(struct request *request)
 		;
 }
 
+/*
+ * Those whom the last group has woken are about to come again; a moment's patience doubles the
+ * group. Never a lone caller's: it only comes here when it has been waiting behind another.
+ */
+static void company_wait(struct committer *c)
+{
+	for (int i = 0; i < PATIENCE; i++) {
+		pthread_mutex_lock(&c->lock);
+		bool enough = c->queued > c->last_group || c->queued >= GROUP_MAX;
+
+		pthread_mutex_unlock(&c->lock);
+		if (enough)
+			return;
+		sched_yield();
+	}
+}
+
 int commit_run(struct sqlite_store *s, struct request *request)
 {
 	struct committer *c = &s->committer;
@@ -325,6 +347,7 @@ int commit_run(struct sqlite_store *s, struct request *request)
 	pthread_mutex_lock(&c->lock);
 	*c->tail = request;
 	c->tail = &request->next;
+	c->queued++;
 	bool first = !c->leading;
 
 	c->leading = true;
@@ -335,6 +358,7 @@ int commit_run(struct sqlite_store *s, struct request *request)
 		sem_destroy(&request->wake);
 		if (!request->lead)
 			return request->rc;
+		company_wait(c);
 		pthread_mutex_lock(&c->lock);
 	}
 	struct request *group = group_take(c);

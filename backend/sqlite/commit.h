@@ -40,7 +40,9 @@ struct request {
 
 struct committer {
 	pthread_mutex_t lock;
-	struct request *head, **tail; /* under `lock`, like the next one */
+	/* under `lock` */
+	struct request *head, **tail;
+	int queued, last_group;
 	bool leading;
 	/* the leader's, handed on under `lock` */
 	struct conn *conn;

@@ -79,35 +79,34 @@ static int restart_body(struct txn *txn, void *arg)
 	return scrub || grown ? wal_scrub(s) : 0;
 }
 
-/* Most of a checkpoint, beside commits and readers. 1: all of it was done; 0; -errno. */
-static int checkpoint_passive(struct sqlite_store *s)
+/*
+ * Most of a checkpoint, beside commits and readers. Commits that go on all the time never leave a
+ * moment in which SQLite would start the -wal over by itself: the rest takes the gate. 0 or -errno.
+ */
+static int checkpoint_passive(struct sqlite_store *s, struct conn **conn)
 {
-	struct conn *conn;
-	int in_wal = 0, done = 0, code;
-	int rc = conn_open(s->path, CONN_READER, &conn, &code);
+	int in_wal = 0, done = 0, code = SQLITE_OK;
+	int rc = *conn ? 0 : conn_open(s->path, CONN_READER, conn, &code);
 
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < PASSIVE_ROUNDS; i++) {
 		code = sqlite3_wal_checkpoint_v2(
-			conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
+			(*conn)->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
 		if (code != SQLITE_OK || in_wal == done)
 			break;
 	}
-	rc = code == SQLITE_OK || code == SQLITE_BUSY ? 0 : conn_error(conn, code, NULL);
-	conn_close(conn);
-	return rc < 0 ? rc : code == SQLITE_OK && in_wal == done;
+	return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : conn_error(*conn, code, NULL);
 }
 
-static int maintain(struct sqlite_store *s, bool scrub)
+static int maintain(struct sqlite_store *s, struct conn **conn, bool scrub)
 {
-	int rc = checkpoint_passive(s);
-
-	if (rc == 1 && !scrub)
-		return 0; /* the next commit starts over by itself */
 	struct request request = {.body = restart_body, .arg = &scrub, .gate = true};
 
-	rc = commit_run(s, &request);
+	/* If it fails the gate says so, on the connection that commits are made on. */
+	(void)checkpoint_passive(s, conn);
+	int rc = commit_run(s, &request);
+
 	if (rc == 0 && scrub && fdatasync(s->committer.wal_fd) < 0)
 		rc = -errno;
 	return rc;
@@ -157,6 +156,7 @@ static bool maintain_next(struct sqlite_store *s, int64_t scrubbed_ms, bool *ret
 static void *maintain_main(void *arg)
 {
 	struct sqlite_store *s = arg;
+	struct conn *conn = NULL;
 	int64_t scrubbed_ms = 0;
 	bool scrub;
 
@@ -168,13 +168,14 @@ static void *maintain_main(void *arg)
 		if (scrub)
 			s->background.scrub = SCRUB_NONE;
 		pthread_mutex_unlock(&s->background.lock);
-		int rc = maintain(s, scrub);
+		int rc = maintain(s, &conn, scrub);
 
 		if (rc == 0 && scrub)
 			scrubbed_ms = monotonic_ms();
 		pthread_mutex_lock(&s->background.lock);
+		/* What was asked for meanwhile was done with it. */
+		s->background.checkpoint = rc < 0;
 		if (rc < 0) {
-			s->background.checkpoint = true;
 			if (scrub && asked > s->background.scrub)
 				s->background.scrub = asked;
 			if (!s->background.stop)
@@ -182,6 +183,7 @@ static void *maintain_main(void *arg)
 		}
 	}
 	pthread_mutex_unlock(&s->background.lock);
+	conn_close(conn);
 	return NULL;
 }
 
