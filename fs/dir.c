@@ -19,7 +19,7 @@
 
 enum {
 	COOKIE_DOT = 1,
-	COOKIE_DOTDOT = 2, /* inode numbers of the store begin above */
+	COOKIE_DOTDOT = 2, /* then inode numbers, moved up by as much */
 	ROOT_PAGE = 1000,
 	THREAD_PAGE = 256,
 };
@@ -196,7 +196,7 @@ static int snapshot_control(struct fs *fs, struct dir *dir)
 }
 
 /* Adds one entry to the reply. False: it is full. `entry` NULL: name and number only. */
-static bool fill(struct filling *f, const char *name, uint64_t ino, mode_t type, uint64_t cookie,
+static bool fill_at(struct filling *f, const char *name, uint64_t ino, mode_t type, uint64_t cookie,
 	const struct fuse_entry_param *entry)
 {
 	struct fuse_entry_param bare = {.attr = {.st_ino = ino, .st_mode = type}};
@@ -211,6 +211,12 @@ static bool fill(struct filling *f, const char *name, uint64_t ino, mode_t type,
 		return false;
 	f->used += need;
 	return true;
+}
+
+static bool fill(struct filling *f, const char *name, uint64_t ino, mode_t type,
+	const struct fuse_entry_param *entry)
+{
+	return fill_at(f, name, ino, type, ino + COOKIE_DOTDOT, entry);
 }
 
 /* The node and attributes that readdirplus hands out with a name; false: only the name. */
@@ -259,8 +265,8 @@ static bool fill_file(struct filling *f, struct thread *thread, const struct dir
 	struct fuse_entry_param entry;
 	struct node *node = NULL;
 	if (!f->plus || !entry_of(f->fs, thread, e, &node, &entry))
-		return fill(f, e->name, e->ino, S_IFREG, e->ino, NULL);
-	bool filled = fill(f, e->name, e->ino, S_IFREG, e->ino, &entry);
+		return fill(f, e->name, e->ino, S_IFREG, NULL);
+	bool filled = fill(f, e->name, e->ino, S_IFREG, &entry);
 	fs_lock(f->fs);
 	if (!filled)
 		node_forget(f->fs, node, 1);
@@ -269,7 +275,7 @@ static bool fill_file(struct filling *f, struct thread *thread, const struct dir
 	return filled;
 }
 
-static int fill_entries(struct filling *f, struct dir *dir, uint64_t cookie)
+static int fill_entries(struct filling *f, struct dir *dir, uint64_t after)
 {
 	struct thread *thread = dir->node->kind == NODE_THREAD ? (struct thread *)dir->node : NULL;
 	if (!dir->filled) {
@@ -279,10 +285,10 @@ static int fill_entries(struct filling *f, struct dir *dir, uint64_t cookie)
 	}
 	for (size_t i = 0; i < dir->count; i++) {
 		const struct dir_entry *e = &dir->entries[i];
-		if (e->ino <= cookie)
+		if (e->ino <= after)
 			continue;
-		bool filled = thread ? fill_file(f, thread, e)
-				     : fill(f, e->name, e->ino, S_IFREG, e->ino, NULL);
+		bool filled =
+			thread ? fill_file(f, thread, e) : fill(f, e->name, e->ino, S_IFREG, NULL);
 		if (!filled)
 			break;
 	}
@@ -325,7 +331,7 @@ static int fill_root(struct filling *f, struct dir *dir, uint64_t gen)
 		}
 		for (; i < dir->page.count; i++) {
 			const struct thread_info *t = &dir->page.items[i];
-			if (!fill(f, t->id, t->gen, S_IFDIR, t->gen, NULL))
+			if (!fill(f, t->id, t->gen, S_IFDIR, NULL))
 				return 0;
 			gen = t->gen;
 		}
@@ -343,15 +349,12 @@ static int fill_all(struct filling *f, struct dir *dir, uint64_t cookie)
 		entries_clear(dir);
 		dir->filled = false;
 	}
-	if (cookie < COOKIE_DOT && !fill(f, ".", node->ino, S_IFDIR, COOKIE_DOT, NULL))
+	if (cookie < COOKIE_DOT && !fill_at(f, ".", node->ino, S_IFDIR, COOKIE_DOT, NULL))
 		return 0;
-	if (cookie < COOKIE_DOTDOT && !fill(f, "..", FUSE_ROOT_ID, S_IFDIR, COOKIE_DOTDOT, NULL))
+	if (cookie < COOKIE_DOTDOT && !fill_at(f, "..", FUSE_ROOT_ID, S_IFDIR, COOKIE_DOTDOT, NULL))
 		return 0;
-	if (cookie < COOKIE_DOTDOT)
-		cookie = COOKIE_DOTDOT;
-	if (node->kind == NODE_ROOT)
-		return fill_root(f, dir, cookie);
-	return fill_entries(f, dir, cookie);
+	uint64_t after = cookie < COOKIE_DOTDOT ? 0 : cookie - COOKIE_DOTDOT;
+	return node->kind == NODE_ROOT ? fill_root(f, dir, after) : fill_entries(f, dir, after);
 }
 
 static void read_dir(

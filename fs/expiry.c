@@ -19,7 +19,7 @@
 
 enum {
 	PAGE = 1000,
-	TICK_MS = 1000, /* at least so often: the root's times, a clock that stepped */
+	TICK_MS = 1000, /* at least so often: a clock that stepped, what is to be purged */
 	PURGE_EVERY_MS = 30000,
 	PURGE_STEP = 64, /* files erased in one transaction: no other call waits long */
 };
@@ -140,9 +140,6 @@ static int load_state(struct fs *fs, enum thread_state state)
 				fs->latest.gen = t->gen;
 				fs->latest.mtime_ns = t->mtime_ns;
 			}
-			/* The root's times may be older than its last thread, after a kill. */
-			if (t->created_ns > fs->root_info.mtime_ns && t->created_ns <= t->ctime_ns)
-				fs->root_info.mtime_ns = fs->root_info.ctime_ns = t->created_ns;
 		}
 		fs_unlock(fs);
 		more = page.more && page.count;
@@ -336,22 +333,6 @@ static void watch_clock(int64_t *said_ms)
 		(long long)(step / 1000));
 }
 
-static void flush_root(struct fs *fs)
-{
-	fs_lock(fs);
-	bool changed = fs->root_changed;
-	struct root_info root = fs->root_info;
-	fs->root_changed = false;
-	fs_unlock(fs);
-	if (!changed || fs->options->read_only)
-		return;
-	if (store_root_set(fs->store, &root) < 0) {
-		fs_lock(fs);
-		fs->root_changed = true;
-		fs_unlock(fs);
-	}
-}
-
 /* Sleeps until the nearest deadline, a wake-up or the next tick. False: the mount ends. */
 static bool sleep_until_due(struct fs *fs, int timer)
 {
@@ -377,16 +358,11 @@ static bool sleep_until_due(struct fs *fs, int timer)
 static void *expiry_run(void *arg)
 {
 	struct fs *fs = arg;
-	int64_t purged_ms = 0, said_ms = 0, flushed_ms = 0;
+	int64_t purged_ms = 0, said_ms = 0;
 	do {
 		expire_due(fs);
 		purge_maybe(fs, &purged_ms);
 		watch_clock(&said_ms);
-		int64_t now = store_now_ms(fs->store);
-		if (now - flushed_ms >= TICK_MS || now < flushed_ms) {
-			flush_root(fs);
-			flushed_ms = now;
-		}
 	} while (sleep_until_due(fs, fs->expiry_timer));
 	return NULL;
 }
@@ -413,7 +389,6 @@ void expiry_stop(struct fs *fs)
 	if (fs->expiry_started) {
 		wake(fs);
 		pthread_join(fs->expiry_thread, NULL);
-		flush_root(fs);
 	}
 	if (fs->expiry_wake >= 0)
 		close(fs->expiry_wake);

@@ -5,6 +5,7 @@
 #include "attr.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "notify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,38 @@ int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode,
 	return rc;
 }
 
+void file_revert(struct fs *fs, struct node *node)
+{
+	char name[STORE_NAME_MAX + 1];
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (!file || file->writers || file->unlinked) {
+		fs_unlock(fs);
+		return;
+	}
+	file_busy(fs, file);
+	bool draft = file->draft, claimed = file->claimed;
+	struct thread *thread = node->thread;
+	struct thread_ref ref = file_where(node, name);
+	if (draft) {
+		file->unlinked = true;
+		node_unhash(fs, node);
+	} else {
+		blob_unref(file->content);
+		file->content = NULL;
+		file_info_done(&file->info);
+		file->info = (struct file_info){0};
+		file->loaded = file->known = file->emptied = file->mapped = false;
+	}
+	file_idle(fs, file);
+	fs_unlock(fs);
+	if (draft && claimed)
+		store_unclaim(fs->store, ref, name);
+	if (draft)
+		notify_entry(fs, &thread->node, name);
+	notify_inode(fs, node, true);
+}
+
 int file_number_free(struct fs *fs, struct thread *thread, const char *name, const char *but)
 {
 	uint32_t number, other;
@@ -330,8 +363,6 @@ int file_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t
 		file->info.mtime_ns = file->info.ctime_ns = now;
 		file->changes++;
 		file->emptied = handle && !size && !handle->wrote;
-		if (handle && size)
-			handle->wrote = true;
 	}
 	fs_unlock(fs);
 	if (!rc && !handle)

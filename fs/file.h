@@ -55,6 +55,12 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
  */
 int file_commit(struct fs *fs, struct node *node, bool durable);
 
+/*
+ * A refused write leaves what was there before (W9): unless another descriptor has written too, a
+ * draft goes and a file reads as stored again. From the pool.
+ */
+void file_revert(struct fs *fs, struct node *node);
+
 /* It has another name, or thread, now. Takes over `name`. fs->lock held. */
 void file_moved(struct fs *fs, struct node *node, struct thread *to, char *name);
 

@@ -96,8 +96,11 @@ void fs_root_touch(struct fs *fs, int64_t now_ns)
 {
 	fs_lock(fs);
 	fs->root_info.mtime_ns = fs->root_info.ctime_ns = now_ns;
-	fs->root_changed = true;
+	struct root_info root = fs->root_info;
 	fs_unlock(fs);
+	int rc = store_root_set(fs->store, &root);
+	if (rc < 0)
+		log_debug("the root's times could not be kept: error %d", -rc);
 }
 
 int fs_thread_of(struct fs *fs, fuse_ino_t id, struct thread **ret)

@@ -37,7 +37,7 @@ int fs_write_allowed(struct fs *fs);
 /* STORE_DURABLE where the mount promises it for each close(), else 0. */
 unsigned fs_durable(const struct fs *fs);
 
-/* The root's listing changed. Kept in the store by the expiry thread, soon, and at the end. */
+/* The root's listing changed. Takes fs->lock itself; asks the store. */
 void fs_root_touch(struct fs *fs, int64_t now_ns);
 
 /* The thread behind a directory's node id, if it is alive: 0, -ENOENT, or -ENOTDIR. fs->lock held.

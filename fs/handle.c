@@ -54,6 +54,15 @@ static void handle_free(struct fs *fs, struct handle *handle)
 	free(handle);
 }
 
+/* Whether it has written what is not committed; a file counts such handles. fs->lock held. */
+static void handle_wrote(struct handle *handle, bool wrote)
+{
+	struct file *file = handle->kind == NODE_FILE ? handle->node->file : NULL;
+	if (file && wrote != handle->wrote)
+		file->writers += wrote ? 1U : -1U;
+	handle->wrote = wrote;
+}
+
 static bool is_writer(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY;
@@ -239,7 +248,7 @@ static int write_file(struct fs *fs, struct handle *handle, const char *data, si
 		if (mapped)
 			file->mapped = true;
 		else
-			handle->wrote = true;
+			handle_wrote(handle, true);
 	}
 	fs_unlock(fs);
 	return rc;
@@ -252,7 +261,7 @@ static int write_text(
 	size_t at = handle->append_only ? blob_size(handle->text) : (size_t)offset;
 	int rc = blob_write(&handle->text, at, data, size);
 	if (!rc)
-		handle->wrote = true;
+		handle_wrote(handle, true);
 	fs_unlock(fs);
 	return rc;
 }
@@ -288,8 +297,14 @@ int handle_truncate(struct fs *fs, struct node *node, struct handle *handle, off
 		int rc = fs_write_allowed(fs);
 		if (!rc)
 			rc = file_truncate(fs, node, handle, size);
-		if (rc < 0 && handle)
+		if (!handle)
+			return rc;
+		fs_lock(fs);
+		if (rc < 0)
 			handle->error = rc;
+		else if (size)
+			handle_wrote(handle, true);
+		fs_unlock(fs);
 		return rc;
 	}
 	if (kind == NODE_STREAM || kind == NODE_TRANSCRIPT)
@@ -301,7 +316,7 @@ int handle_truncate(struct fs *fs, struct node *node, struct handle *handle, off
 	fs_lock(fs);
 	int rc = blob_resize(&handle->text, (size_t)size);
 	if (!rc && size)
-		handle->wrote = true;
+		handle_wrote(handle, true);
 	fs_unlock(fs);
 	return rc;
 }
@@ -320,8 +335,10 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 	fs_lock(fs);
 	int rc = handle->error;
 	bool needed = to_commit(handle);
-	handle->wrote = false;
+	handle_wrote(handle, false);
 	fs_unlock(fs);
+	if (rc < 0 && handle->kind == NODE_FILE)
+		file_revert(fs, node);
 	if (rc < 0 || !needed)
 		return rc;
 	switch (handle->kind) {
@@ -344,6 +361,8 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 	fs_unlock(fs);
 	if (rc < 0)
 		handle->error = rc;
+	if (rc < 0 && handle->kind == NODE_FILE)
+		file_revert(fs, node);
 	return rc;
 }
 
@@ -385,8 +404,8 @@ void handle_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	int error = handle->error;
 	bool needed = to_commit(handle);
 	fs_unlock(fs);
-	if (error || !needed)
-		fs_reply(req, error);
+	if (!error && !needed)
+		fs_reply(req, 0);
 	else
 		flush_submit(req, handle, false);
 }
@@ -410,25 +429,10 @@ static void file_released(struct fs *fs, struct node *node, bool refused)
 			node->thread->id->text, node->name, -rc);
 	fs_lock(fs);
 	file->users--;
-	/* A refused write leaves what was there before (W9): a draft goes, a file reads as stored.
-	 */
-	bool vanish = file->draft && !file->unlinked && !file->handles;
-	if (vanish) {
-		file->unlinked = true;
-		node_unhash(fs, node);
-	}
-	bool claimed = file->claimed;
-	char name[STORE_NAME_MAX + 1];
-	snprintf(name, sizeof name, "%s", node->name);
-	struct thread_ref ref = thread_ref(node->thread);
 	file_drop_if_idle(fs, file);
 	fs_unlock(fs);
-	if (vanish && claimed)
-		store_unclaim(fs->store, ref, name);
-	if (vanish)
-		notify_entry(fs, &node->thread->node, name);
 	if (refused || rc < 0)
-		notify_inode(fs, node, true);
+		file_revert(fs, node);
 }
 
 void handle_close(struct fs *fs, struct handle *handle)
@@ -437,6 +441,7 @@ void handle_close(struct fs *fs, struct handle *handle)
 	if (handle->kind == NODE_FILE) {
 		fs_lock(fs);
 		struct file *file = node->file;
+		handle_wrote(handle, false);
 		bool last = --file->handles == 0;
 		bool settle =
 			last && (file->draft || file->emptied || file->mapped || handle->error);

@@ -79,6 +79,18 @@ int meta_load(struct fs *fs, struct node *node, json_t **ret)
 	return rc < 0 ? rc : meta_parse(text, ret);
 }
 
+/* Whether a value shows as this text; for other than strings, however the JSON is spaced. */
+static bool shows_already(const json_t *had, const struct blob *text)
+{
+	CLEAN_BLOB struct blob *shown = json_to_shown(had);
+	if (shown && blob_size(shown) == blob_size(text) &&
+		!memcmp(blob_data(shown), blob_data(text), blob_size(text)))
+		return true;
+	json_auto_t *value =
+		json_is_string(had) ? NULL : json_parse(blob_data(text), blob_size(text));
+	return value && json_equal(value, had);
+}
+
 /* Sets or removes the key in `meta`. 1: it changed; 0: it was so already; or -errno. */
 static int object_set(json_t *meta, const char *key, struct blob *value, int flags)
 {
@@ -91,9 +103,7 @@ static int object_set(json_t *meta, const char *key, struct blob *value, int fla
 		json_object_del(meta, key);
 		return 1;
 	}
-	CLEAN_BLOB struct blob *shown = had ? json_to_shown(had) : NULL;
-	if (shown && blob_size(shown) == blob_size(value) &&
-		!memcmp(blob_data(shown), blob_data(value), blob_size(value)))
+	if (had && shows_already(had, value))
 		return 0;
 	json_t *now = json_from_bytes(blob_data(value), blob_size(value));
 	if (!now || json_object_set_new(meta, key, now) < 0)

@@ -97,6 +97,7 @@ struct file {
 	bool loaded; /* content is the file's */
 	bool known; /* info is the file's */
 	bool replaces; /* DRAFT: renamed over a stored file, which its commit takes away */
+	unsigned writers; /* handles that wrote and have not committed */
 	uint64_t changes; /* counts writes, to see whether a commit was overtaken */
 	int64_t made_ns;
 	struct blob *content;
@@ -135,7 +136,6 @@ struct fs {
 
 	struct node root;
 	struct root_info root_info;
-	bool root_changed; /* root_info is newer than the store's */
 	struct node *control[8]; /* .turnfs and its files; made at start, never end */
 	struct thread *threads; /* by gen */
 	struct node *files; /* by ino */

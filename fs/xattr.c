@@ -102,6 +102,15 @@ void xattr_get(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		reply_sized(req, value, size);
 }
 
+/* Whether a value fits an attribute; what does not is in thread.json only. */
+static bool shows(const json_t *value)
+{
+	if (json_is_string(value))
+		return json_string_length(value) <= VALUE_MAX;
+	CLEAN_BLOB struct blob *shown = json_to_shown(value);
+	return shown && shown->size <= VALUE_MAX;
+}
+
 static int names_of(struct fs *fs, struct node *node, struct blob **ret)
 {
 	json_auto_t *meta = NULL;
@@ -114,7 +123,7 @@ static int names_of(struct fs *fs, struct node *node, struct blob **ret)
 	{
 		size_t length = strlen(key);
 		size_t have = blob_size(*ret);
-		if (!length || length > KEY_MAX || meta_key_own(key) ||
+		if (!length || length > KEY_MAX || meta_key_own(key) || !shows(value) ||
 			have + length + sizeof "user." > LIST_MAX)
 			continue;
 		rc = blob_write(ret, have, "user.", 5);

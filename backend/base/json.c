@@ -62,13 +62,6 @@ static void write_break(FILE *out, unsigned flags, int depth)
 
 static void write_value(FILE *out, const json_t *value, unsigned flags, int depth);
 
-static const char *separator(unsigned flags, bool first)
-{
-	if (first)
-		return "";
-	return flags & JSON_TEXT_INDENT ? "," : ", ";
-}
-
 static void write_object(FILE *out, const json_t *object, unsigned flags, int depth)
 {
 	bool first = true;
@@ -76,11 +69,11 @@ static void write_object(FILE *out, const json_t *object, unsigned flags, int de
 	json_t *o = (json_t *)object; /* jansson's iterators are not const, and change nothing */
 	for (void *i = json_object_iter(o); i; i = json_object_iter_next(o, i)) {
 		const char *key = json_object_iter_key(i);
-		fputs(separator(flags, first), out);
+		fputs(first ? "" : ",", out);
 		first = false;
 		write_break(out, flags, depth + 1);
 		write_string(out, key, strlen(key));
-		fputs(": ", out);
+		fputs(flags & JSON_TEXT_INDENT ? ": " : ":", out);
 		write_value(out, json_object_iter_value(i), flags, depth + 1);
 	}
 	if (!first)
@@ -93,7 +86,7 @@ static void write_array(FILE *out, const json_t *array, unsigned flags, int dept
 	size_t size = json_array_size(array);
 	putc_unlocked('[', out);
 	for (size_t i = 0; i < size; i++) {
-		fputs(separator(flags, i == 0), out);
+		fputs(i ? "," : "", out);
 		write_break(out, flags, depth + 1);
 		write_value(out, json_array_get(array, i), flags, depth + 1);
 	}

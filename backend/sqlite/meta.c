@@ -89,5 +89,6 @@ int sqlite_root_set(struct store *store, const struct root_info *info)
 		.ctime_ns = info->ctime_ns,
 	};
 
-	return commit_body(sqlite_store(store), root_body, &value, true, NULL);
+	/* Not durable: a power cut may take the root's latest times, never a thread. */
+	return commit_body(sqlite_store(store), root_body, &value, false, NULL);
 }

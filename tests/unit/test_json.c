@@ -35,9 +35,9 @@ static void test_M1__strings__utf8_as_it_is_and_only_needed_escapes(void **state
 
 static void test_M1__order__is_kept_and_the_last_of_two_keys_wins(void **state)
 {
-	assert_written("{\"b\":1, \"a\":[ ],\"c\":{}}", "{\"b\": 1, \"a\": [], \"c\": {}}");
-	assert_written("{\"a\":1,\"b\":2,\"a\":3}", "{\"a\": 3, \"b\": 2}");
-	assert_written("[true,false,null]", "[true, false, null]");
+	assert_written("{\"b\":1, \"a\":[ ],\"c\":{}}", "{\"b\":1,\"a\":[],\"c\":{}}");
+	assert_written("{\"a\":1,\"b\":2,\"a\":3}", "{\"a\":3,\"b\":2}");
+	assert_written("[true,false,null]", "[true,false,null]");
 }
 
 static void test_M3__indent__two_spaces_and_a_newline(void **state)
