@@ -12,6 +12,7 @@ enum {
 	READERS_MAX = 4,
 	SESSIONS_MAX = 1024,
 	LEDGER_MAX = 10000,
+	DAMAGE_MAX = 1024,	  /* of which it is known that they were logged */
 	NUMBERS_BLOCK = 4096,	  /* taken from the file at a time */
 	WAL_GROW_BYTES = 8 << 20, /* the -wal is kept at least this long: see wal.c */
 };
@@ -80,7 +81,12 @@ struct sqlite_store {
 		int64_t look_ms;       /* purge has nothing to do before, … */
 		int64_t look_grace_ms; /* … if it is asked with this grace */
 	} status;
-	uint64_t damaged; /* atomic */
+	struct {
+		pthread_mutex_t lock;
+		/* under `lock` */
+		uint64_t count;
+		uint64_t known[DAMAGE_MAX]; /* checksums of what was logged */
+	} damage;
 
 	struct session sessions[SESSIONS_MAX]; /* of the past; constant once open */
 	size_t session_count;
@@ -97,8 +103,9 @@ static inline bool thread_is_live(const struct thread_info *info, int64_t now_ms
 	return info->deadline_ms > now_ms;
 }
 
-/* Logs and counts a row that does not verify. Returns -EIO. */
+/* damage.c: logs and counts a row that does not verify, once each. Returns -EIO. */
 int damage_found(struct sqlite_store *s, const char *id, uint64_t gen, const char *name);
+uint64_t damage_count(struct sqlite_store *s);
 
 /* readers.c: a connection that sees one moment of the store until it is given back. 0 or -errno. */
 int reader_get(struct sqlite_store *s, struct conn **ret);

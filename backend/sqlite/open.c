@@ -297,6 +297,7 @@ static void store_init(struct sqlite_store *s, const struct store_options *optio
 	pthread_cond_init(&s->readers.returned, NULL);
 	pthread_mutex_init(&s->numbers.lock, NULL);
 	pthread_mutex_init(&s->status.lock, NULL);
+	pthread_mutex_init(&s->damage.lock, NULL);
 }
 
 static void store_done(struct sqlite_store *s)
@@ -308,6 +309,7 @@ static void store_done(struct sqlite_store *s)
 	pthread_cond_destroy(&s->background.wake);
 	pthread_mutex_destroy(&s->numbers.lock);
 	pthread_mutex_destroy(&s->status.lock);
+	pthread_mutex_destroy(&s->damage.lock);
 	free(s);
 }
 

@@ -7,7 +7,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -73,6 +72,15 @@ static int dir_check(char dir[PATH_MAX], bool make, struct errtext *error)
 	return 0;
 }
 
+static int is_directory(const char *path, struct errtext *error)
+{
+	size_t length = strlen(path);
+
+	return errtext_set(error, -EINVAL,
+		"%s is a directory; name a file in it, as in %s%sturns.db", path, path,
+		length && path[length - 1] == '/' ? "" : "/");
+}
+
 static int file_check(const char *path, struct errtext *error)
 {
 	struct stat st;
@@ -84,9 +92,6 @@ static int file_check(const char *path, struct errtext *error)
 				     : errtext_set(error, rc, "Cannot look at the store %s: %s",
 					       path, strerror(-rc));
 	}
-	if (S_ISDIR(st.st_mode))
-		return errtext_set(error, -EINVAL,
-			"%s is a directory; name a file in it, as in %s/turns.db", path, path);
 	if (S_ISLNK(st.st_mode))
 		return errtext_set(error, -EPERM,
 			"The store %s is a symbolic link; name the file it leads to", path);
@@ -105,15 +110,14 @@ int place_check(const char *path, bool make, char ret[PATH_MAX], struct errtext 
 {
 	char dir[PATH_MAX], real[PATH_MAX];
 	const char *name;
+	struct stat st;
 
 	/* 16: room for "-wal", "-lock" and the like */
 	if (strlen(path) > PATH_MAX - 16)
 		return errtext_set(error, -EINVAL, "The store's path is too long");
 	name = split(path, dir);
-	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return errtext_set(error, -EINVAL,
-			"%s is a directory; name a file in it, as in %s%sturns.db", path, path,
-			*name ? "/" : "");
+	if (*name == '\0' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+		return is_directory(path, error);
 	int rc = dir_check(dir, make, error);
 
 	if (rc < 0)

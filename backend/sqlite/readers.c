@@ -8,14 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-int damage_found(struct sqlite_store *s, const char *id, uint64_t gen, const char *name)
-{
-	__atomic_add_fetch(&s->damaged, 1, __ATOMIC_RELAXED);
-	log_error("local store: thread %s (%llu)%s%s is damaged: its checksum does not match",
-		id && *id ? id : "?", (unsigned long long)gen, name ? ", " : "", name ? name : "");
-	return -EIO;
-}
-
 static int reader_take(struct sqlite_store *s, struct conn **ret)
 {
 	struct readers *r = &s->readers;

@@ -142,7 +142,7 @@ static void health_words(const struct sqlite_store *s, struct store_health *ret)
 int sqlite_health(struct store *store, bool probe, struct store_health *ret)
 {
 	struct sqlite_store *s = sqlite_store(store);
-	struct store_health health = {.damaged = __atomic_load_n(&s->damaged, __ATOMIC_RELAXED)};
+	struct store_health health = {.damaged = damage_count(s)};
 
 	pthread_mutex_lock(&s->status.lock);
 	bool failed = s->status.error < 0;
