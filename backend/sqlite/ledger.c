@@ -50,7 +50,7 @@ static int add_body(struct txn *txn, void *arg)
 {
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
 	struct ledger_entry e = *(const struct ledger_entry *)arg;
-	uint64_t seq;
+	uint64_t seq = 0;
 	int rc = last_seq(txn->conn, &seq);
 
 	if (rc == 0)

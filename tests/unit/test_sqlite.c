@@ -14,11 +14,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define HOUR_MS INT64_C(3600000)
+
+static int failing_syncs; /* atomic; how many more are to fail */
+
+/* Stands before libc's: SQLite's and our own calls come here. */
+int fdatasync(int fd)
+{
+	if (__atomic_load_n(&failing_syncs, __ATOMIC_RELAXED) > 0) {
+		__atomic_sub_fetch(&failing_syncs, 1, __ATOMIC_RELAXED);
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 struct fixture {
 	char dir[128], path[160];
@@ -654,6 +668,82 @@ static void test_W6__sixteen_writers__share_commits_and_are_exact(void **state)
 		assert_true(many > 1.2 * one);
 }
 
+static void test_F4__a_sync_fails__the_turn_is_refused_and_the_next_one_is_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct store_health health;
+
+	open_store(f);
+	struct thread_info thread = make_thread(f->store, "t", HOUR_MS);
+
+	assert_int_equal(append(f->store, &thread, "one"), 1);
+	number(f->store); /* so that the refused commit is a durable one of its own */
+	failing_syncs = 1;
+	assert_int_equal(append(f->store, &thread, "refused"), -EIO);
+	assert_int_equal(read_turn(f->store, &thread, "000002-user.md"), -ENOENT);
+	assert_int_equal(store_health(f->store, false, &health), 0);
+	assert_int_equal(health.state, HEALTH_FAILED);
+	assert_int_equal(health.error, -EIO);
+
+	failing_syncs = 1; /* the journal cannot be written again either */
+	assert_int_equal(append(f->store, &thread, "refused too"), -EIO);
+	assert_int_equal(store_health(f->store, true, &health), 0);
+	assert_int_equal(health.state, HEALTH_OK);
+	assert_int_equal(append(f->store, &thread, "two"), 2);
+	close_store(f);
+	assert_false(store_has(f, "refused"));
+	open_store(f);
+	assert_int_equal(read_turn(f->store, &thread, "000001-user.md"), 0);
+	assert_int_equal(read_turn(f->store, &thread, "000002-user.md"), 0);
+	assert_int_equal(read_turn(f->store, &thread, "000003-user.md"), -ENOENT);
+}
+
+static void test_F4__store_sync_fails__it_is_final(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f);
+	struct thread_info thread = make_thread(f->store, "t", HOUR_MS);
+
+	failing_syncs = 1;
+	assert_int_equal(store_sync(f->store), -EIO);
+	assert_int_equal(store_sync(f->store), -EIO);
+	assert_int_equal(append(f->store, &thread, "one"), 1);
+	assert_int_equal(store_sync(f->store), 0);
+}
+
+static void test_F4__syncs_fail_now_and_then__nothing_acknowledged_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	int good = 0;
+
+	open_store(f);
+	struct thread_info thread = make_thread(f->store, "t", HOUR_MS);
+
+	for (int i = 0; i < 2000; i++) {
+		char text[3000];
+
+		memset(text, 'x', sizeof(text));
+		text[i] = '\0';
+		if (i % 37 == 36)
+			__atomic_store_n(&failing_syncs, 1 + i % 3, __ATOMIC_RELAXED);
+		int n = append(f->store, &thread, text);
+
+		if (n > 0)
+			assert_int_equal(n, ++good);
+	}
+	__atomic_store_n(&failing_syncs, 0, __ATOMIC_RELAXED);
+	assert_true(good > 1000);
+	close_store(f);
+	open_store(f);
+	assert_int_equal(append(f->store, &thread, "last"), good + 1);
+	uint64_t damaged;
+	struct errtext text;
+
+	assert_int_equal(sqlite_store_check(f->store, NULL, NULL, &damaged, &text), 0);
+	assert_int_equal(damaged, 0);
+}
+
 static void purge_all(struct fixture *f, int64_t grace_ms)
 {
 	size_t purged;
@@ -764,6 +854,9 @@ int main(void)
 		TEST(test_R1__kill_9_in_the_middle__loses_no_acknowledged_turn),
 		TEST(test_R1__kill_9_while_it_is_made__opens_next_time),
 		TEST(test_W6__sixteen_writers__share_commits_and_are_exact),
+		TEST(test_F4__a_sync_fails__the_turn_is_refused_and_the_next_one_is_whole),
+		TEST(test_F4__store_sync_fails__it_is_final),
+		TEST(test_F4__syncs_fail_now_and_then__nothing_acknowledged_is_lost),
 		TEST(test_T6__purged__no_file_of_the_store_has_the_text),
 		TEST(test_T6__expired_while_no_mount_watched__grace_begins_at_the_mount),
 		TEST(test_T6__clock_before_the_last_commit__nothing_is_purged),
