@@ -16,14 +16,14 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
-/* thread.json after an unlink: to create it is to show it again. */
+/* thread.json after an unlink, or before anything was said: to create it is to show it. */
 static int make_doc(struct fs *fs, struct thread *thread, struct node **ret)
 {
 	fs_lock(fs);
-	bool hidden = entry_doc_hidden(thread);
+	bool makeable = entry_doc_hidden(thread) || !thread->doc_said;
 	thread->doc_hidden = 0;
 	fs_unlock(fs);
-	if (!hidden)
+	if (!makeable)
 		return -EEXIST;
 	return entry_find(fs, thread, ENTRY_DOC, ret);
 }

@@ -2,6 +2,7 @@
 #include "entry.h"
 
 #include "attr.h"
+#include "caller.h"
 #include "control.h"
 #include "file.h"
 #include "stream.h"
@@ -174,6 +175,16 @@ int entry_find_thread(struct fs *fs, const char *name, struct node **ret)
 	return 0;
 }
 
+/*
+ * A thread that nobody has said anything of has a thread.json that shows but was never made: who
+ * must make it (cp -a into a new directory, O_EXCL) can. Only this lookup does not find it.
+ */
+static bool doc_about_to_be_made(fuse_req_t req, const struct thread *thread, const char *name)
+{
+	return !strcmp(name, ENTRY_DOC) && !thread->doc_said &&
+	       caller_creates_exclusively(fuse_req_ctx(req)->pid);
+}
+
 void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
@@ -188,7 +199,8 @@ void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (dir->kind == NODE_CONTROL_DIR)
 		rc = (node = control_find(fs, dir, name)) ? 0 : -ENOENT;
 	else if (!(rc = fs_thread_of(fs, parent, &thread)))
-		rc = entry_find(fs, thread, name, &node);
+		rc = doc_about_to_be_made(req, thread, name) ? -ENOENT
+							     : entry_find(fs, thread, name, &node);
 	if (rc < 0)
 		fs_reply(req, rc);
 	else

@@ -127,6 +127,7 @@ void thread_update(struct fs *fs, struct thread *thread, const struct thread_inf
 	thread->uid = info->uid;
 	thread->gid = info->gid;
 	thread->doc_flags = info->doc.flags;
+	thread->doc_said = info->doc.revision != STORE_REVISION_NONE;
 	thread->doc_ino = info->doc.ino;
 	if (info->mtime_ns > fs->latest.mtime_ns) {
 		fs->latest.gen = info->gen;

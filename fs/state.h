@@ -65,6 +65,7 @@ struct thread {
 	int64_t deadline_ms, ttl_ms;
 	uint32_t mode, uid, gid;
 	uint32_t doc_flags;
+	bool doc_said; /* something was said in thread.json, or by attributes of the thread */
 	bool dead; /* past its deadline or removed; not in fs->threads */
 	bool expired; /* dead by its deadline */
 	bool shortened; /* the kernel may hold names of it for longer than it lives */
