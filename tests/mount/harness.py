@@ -10,8 +10,10 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("TURNFS_BIN", ROOT / "build" / "fs" / "turnfs")).absolute()
@@ -440,6 +442,37 @@ def run(*command, check=True, **kwargs):
 
 def shell(script, cwd=None, check=True, shell="sh", **kwargs):
     return run(shell, "-c", script, cwd=cwd, check=check, **kwargs)
+
+
+@contextlib.contextmanager
+def in_child(function, *arguments):
+    """Runs function() in a child process beside the block; both must succeed. Yields is_running()."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            function(*arguments)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    ended = []
+
+    def is_running():
+        if not ended:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                ended.append(status)
+        return not ended
+
+    try:
+        yield is_running
+    finally:
+        if not ended:
+            ended.append(os.waitpid(pid, 0)[1])
+    assert ended == [0], f"the child process ended with {ended}"
 
 
 def as_nobody(function):

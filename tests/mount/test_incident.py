@@ -170,6 +170,7 @@ def test_R1__incident__killed_at_random_moments_of_many_conversations(mnt, chat)
         assert len(said) == len(set(said)) and set(said) <= sent[thread], "nothing twice, nothing else"
 
 
+@pytest.mark.xfail(strict=True, reason=".turnfs/why is not made yet")
 def test_R3__incident__why__tells_the_user_of_an_unknown_conversation(mnt):
     """The sentence the incident lacked."""
     text = read(mnt / ".turnfs" / "why" / "03bb338d-65fb-4285-92b2-d830a32509d7").decode()

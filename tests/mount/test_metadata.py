@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import struct
 import time
 
 import pytest
@@ -92,21 +93,29 @@ def test_M1__attribute_set_to_the_text_it_shows__keeps_its_type(anythread, turn)
 def test_M1__attributes_restored_after_thread_json_or_before__same_types(anymnt):
     """What tar --xattrs and rsync -X do: the two arrive in any order."""
     meta = {"n": 42, "s": "x", "o": {"a": [1]}}
-    shown = {"n": b"42", "s": b"x", "o": b'{"a":[1]}'}
+    original = anymnt.thread("original")
+    say(original, "user", "text")
+    set_document(original, {"turns": {TURN: meta}})
+    shown = attributes(original / TURN)
     results = []
     for i, order in enumerate([("json", "turn", "attributes"), ("turn", "json", "attributes"),
-                               ("turn", "attributes", "json")]):
+                               ("turn", "attributes", "json"), ("json", "both"), ("both", "json")]):
         thread = anymnt.thread(f"thread{i}")
         for step in order:
             if step == "json":
                 set_document(thread, {"turns": {TURN: meta}})
             elif step == "turn":
                 write(thread / TURN, b"text")
+            elif step == "both":  # cp, borg: attributes through the descriptor, before it is closed
+                with opened(thread / TURN, os.O_CREAT | os.O_EXCL | os.O_WRONLY) as fd:
+                    os.write(fd, b"text")
+                    for key, value in shown.items():
+                        os.setxattr(fd, "user." + key, value)
             else:
                 for key, value in shown.items():
                     set_attribute(thread / TURN, key, value)
         results.append(document(thread)["turns"][TURN])
-    assert results == [meta] * 3
+    assert results == [meta] * 5
 
 
 def test_M1__said_of_a_turn_that_is_not_there_yet__kept_and_applied_when_it_comes(mount):
@@ -471,8 +480,8 @@ def test_M3__no_json_object_written__EINVAL_at_close_and_nothing_changed(anythre
 @pytest.mark.parametrize("bad", BAD_DOCUMENTS[:10], ids=lambda b: repr(b[:20]))
 def test_M3__no_json_object_renamed_over_it__EBADMSG_and_nothing_changed(anythread, bad):
     set_document(anythread, {"title": "T"})
-    before = read(anythread / "thread.json")
     write(anythread / "new.json", bad)
+    before = read(anythread / "thread.json")
     with fails(errno.EBADMSG):
         os.rename(anythread / "new.json", anythread / "thread.json")
     assert read(anythread / "thread.json") == before
@@ -548,7 +557,7 @@ def test_M3__unlinked_and_created_again__takes_the_new_one(anythread):
 
 def test_M3__st_size__is_exact(anythread):
     for i in range(20):
-        say(anythread, "user", "x" * i)
+        say(anythread, "user", "x" * (i + 1))
         set_attribute(anythread / TURN, f"key{i}", "ä" * i)
         assert os.stat(anythread / "thread.json").st_size == len(read(anythread / "thread.json"))
 
@@ -911,14 +920,21 @@ def test_M7__chown_by_root__stays(mnt, thread):
     assert (s.st_uid, s.st_gid) == (1234, 5678)
 
 
-@pytest.mark.parametrize("name", ["trusted.x", "security.x", "security.capability", "system.x",
-                                  "system.posix_acl_access", "system.posix_acl_default"])
-def test_M7__attributes_outside_user__ENOTSUP(anythread, turn, name):
-    if os.geteuid() != 0 and name.startswith("trusted."):
+CAPABILITY = struct.pack("<5I", 0x02000000, 1, 0, 0, 0)
+ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, rights, who)
+    for tag, rights, who in [(1, 6, 2**32 - 1), (2, 4, 1000), (4, 4, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)])
+
+
+@pytest.mark.parametrize("name,value", [
+    ("trusted.x", b"x"), ("security.x", b"x"), ("security.capability", CAPABILITY), ("system.x", b"x"),
+    ("system.posix_acl_access", ACL), ("system.posix_acl_default", ACL)], ids=lambda v: v if isinstance(v, str) else "")
+def test_M7__attributes_outside_user__ENOTSUP(anythread, turn, name, value):
+    if os.geteuid() != 0 and name.startswith(("trusted.", "security.")):
         pytest.skip("needs root")
-    for path in (turn, anythread):
+    for path in (anythread,) if name.endswith("default") else (turn, anythread):
         with fails(errno.ENOTSUP):
-            os.setxattr(path, name, b"x")
+            os.setxattr(path, name, value)
         with fails(errno.ENOTSUP, errno.ENODATA):
             os.getxattr(path, name)
         with fails(errno.ENOTSUP):

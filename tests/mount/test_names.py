@@ -548,9 +548,25 @@ def test_tree__unlisted_names__answer_to_lookup_and_never_to_readdir(anymnt):
                  "@transcript.jsonl"):
         assert stat.S_ISREG(os.stat(thread / name).st_mode), name
     assert stat.S_ISDIR(os.stat(anymnt / ".turnfs").st_mode)
-    for name in ("README.md", "health", "metrics", "config", "ledger.jsonl"):
-        assert read(anymnt / ".turnfs" / name), name
     assert sorted(os.listdir(anymnt.path)) == ["thread"]
+
+
+# strict: whoever makes one of these takes it out of the list
+TO_COME = {"metrics", "ledger.jsonl", "backup", "why", "expiring", "expired"}
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason="not made yet")] if name in TO_COME else [])
+    for name in ("README.md", "health", "metrics", "config", "latest", "ledger.jsonl", "backup", "why", "expiring", "expired")])
+def test_tree__view__is_there_and_listed_in_its_folder(mnt, name):
+    say(mnt.thread(), "user", "x")
+    found = os.stat(mnt / ".turnfs" / name)
+    if name in ("backup", "why", "expiring", "expired"):
+        assert stat.S_ISDIR(found.st_mode)
+    else:
+        assert stat.S_ISREG(found.st_mode)
+        read(mnt / ".turnfs" / name)
+    assert name in os.listdir(mnt / ".turnfs")
 
 
 def test_tree__mkdir_of_the_views_name__EEXIST(mnt):

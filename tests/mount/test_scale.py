@@ -32,6 +32,7 @@ def make(top, first, last):
         fd = os.open(name_of(i) + "/@transcript.jsonl", os.O_WRONLY, dir_fd=folder)
         os.write(fd, LINES)
         os.close(fd)
+    os.close(folder)
 
 
 def resident(mnt):

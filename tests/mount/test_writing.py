@@ -20,6 +20,7 @@ from harness import (
     expires,
     fails,
     get_attribute,
+    in_child,
     opened,
     outcome,
     parse_time,
@@ -313,13 +314,15 @@ def test_W2__byte_range_locks__hold_where_they_overlap(anythread):
     with opened(path, os.O_RDWR) as fd:
         fcntl.lockf(fd, fcntl.LOCK_EX, 10, 0)
         flock = lambda start: struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, 10, 0)
-        pid = os.fork()
-        if pid == 0:
-            mine = os.open(path, os.O_RDWR)
-            overlap = outcome(fcntl.fcntl, mine, fcntl.F_SETLK, flock(5))
-            beside = outcome(fcntl.fcntl, mine, fcntl.F_SETLK, flock(10))
-            os._exit(0 if overlap in (errno.EAGAIN, errno.EACCES) and beside == 0 else 1)
-        assert os.waitpid(pid, 0)[1] == 0
+
+        def other():
+            with opened(path, os.O_RDWR) as mine:
+                with fails(errno.EAGAIN, errno.EACCES):
+                    fcntl.fcntl(mine, fcntl.F_SETLK, flock(5))
+                fcntl.fcntl(mine, fcntl.F_SETLK, flock(10))
+
+        with in_child(other):
+            pass
 
 
 def test_W2__mapping__reads_and_writes_the_file(mnt, thread):
@@ -370,15 +373,16 @@ def test_W2__readers_beside_a_writer__see_whole_writes(anythread):
     """A reader never sees a file that no writer made (rename over it is one step)."""
     path = anythread / "000001-user.md"
     write(path, b"0" * 5000)
-    pid = os.fork()
-    if pid == 0:
-        for i in range(200):
+
+    def replace():
+        for i in range(300):
             write(anythread / "tmp", bytes([48 + i % 10]) * (4000 + 100 * (i % 20)))
             os.rename(anythread / "tmp", path)
-        os._exit(0)
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        data = read(path)
-        assert len(set(data)) == 1 and len(data) >= 4000
+
+    with in_child(replace) as is_running:
+        while is_running():
+            data = read(path)
+            assert len(set(data)) == 1 and len(data) >= 4000
 
 
 # W3

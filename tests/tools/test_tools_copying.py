@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from harness import attributes, document, read, run, shell, turns
+from harness import attributes, document, read, run, say, shell, turns, write
 from talk import CONTENTS, FIRST, METADATA, PICTURE, furnish, portrait, verify
 
 
@@ -165,7 +165,7 @@ def test_B2__rsync_out__second_run_finds_nothing_also_after_a_remount(program, m
 
 
 @pytest.mark.parametrize("options", ["-a", "-aX", "-a --inplace", "-a --delete", "-aX --delete-after --inplace",
-                                     "-a --append", "-a --delay-updates", "-a --whole-file --fsync"])
+                                     "-a --whole-file --fsync"])
 def test_B3__rsync_in__restores_and_the_second_run_finds_nothing(program, mnt, talk, other, workshop, options):
     program("rsync")
     furnish(mnt.thread("more"))
@@ -215,19 +215,34 @@ def test_W10__rsync_delete__removes_what_is_gone_from_the_source(program, mnt, t
 
 @pytest.mark.parametrize("out,back", [("--xattrs", "--xattrs"), ("--format=posix", ""), ("--xattrs", ""),
                                       ("--format=posix --sort=name", "--xattrs"), ("--xattrs", "--xattrs -U"),
-                                      ("--xattrs", "--xattrs --overwrite"), ("--format=posix", "--unlink-first")])
+                                      ("--xattrs", "--xattrs --overwrite"), ("--format=posix", "--overwrite")])
 def test_B3__tar__out_and_in_with_and_without_attributes(mnt, talk, other, workshop, out, back):
     furnish(mnt.thread("more"))
     before = everything(mnt.path)
     done = shell(f"tar c {out} -f t.tar -C mnt1 .", cwd=workshop.base)
     assert done.stderr == ""
-    for _ in "into an empty one", "over what is there":
-        done = shell(f"tar xp {back} -f t.tar -C mnt2", cwd=workshop.base)
-        assert done.stderr == ""
-        assert everything(other.path) == before
+    done = shell(f"tar xp {back} -f t.tar -C mnt2", cwd=workshop.base)
+    assert done.stderr == ""
+    assert everything(other.path) == before
     assert shell("tar d -f t.tar -C mnt1", cwd=workshop.base, check=False).stdout == ""
     other.remount()
     assert everything(other.path) == before
+
+
+def test_M3__tar_over_what_is_there__replaces_each_file(mnt, talk, workshop):
+    """tar unlinks each file and makes it anew, thread.json as well; what it unlinks loses its metadata."""
+    shell("tar c --format=posix -f t.tar -C mnt1 .", cwd=workshop.base)
+    before = portrait(talk)
+    write(talk / FIRST, b"changed since")
+    say(talk, "user", "new since")
+    done = shell("tar xp -f t.tar -C mnt1", cwd=workshop.base)
+    assert done.stderr == ""
+    assert turns(talk) == [*CONTENTS, ("000004-user.md", b"new since")]
+    os.unlink(talk / "000004-user.md")
+    for name, found in portrait(talk).items():
+        if name != "thread.json":
+            assert (found[0], found[2:]) == (before[name][0], before[name][2:])
+    assert document(talk)["title"] == "T"
 
 
 def test_B3__tar_in_any_order__metadata_is_the_same(mnt, talk, other, workshop):

@@ -120,13 +120,17 @@ def test_M6__nano__saves(program, mnt, talk):
     "printf FIRST | dd of=000001-user.md conv=notrunc 2>/dev/null",
     "printf 'FIRST question\\n' | cp /dev/stdin 000001-user.md",
     "printf 'FIRST question\\n' > ../../new; cp ../../new 000001-user.md; rm ../../new",
-    "printf 'FIRST question\\n' > ../../new; mv ../../new 000001-user.md; chmod 640 000001-user.md",
-], ids=["sed", "sed-all", "perl", "ed", "ex", "mv-within", "dd", "shell", "dd-notrunc", "cp-stdin", "cp", "mv-in"])
+], ids=["sed", "sed-all", "perl", "ed", "ex", "mv-within", "dd", "shell", "dd-notrunc", "cp-stdin", "cp"])
 def test_M6__stream_editors_and_copies__content_changed_metadata_kept(mnt, talk, command):
     if not shutil.which(command.split()[0].lstrip("x=$(")):
         pytest.skip(command.split()[0] + " is not installed")
     shell(command, cwd=talk)
     verify_twice(mnt, talk, EDITED)
+
+
+def test_M6__mv_from_elsewhere_over_a_turn__unlinks_it_so_nothing_of_it_lingers(mnt, talk):
+    shell("printf 'FIRST question\\n' > ../../new; mv ../../new 000001-user.md", cwd=talk)
+    verify_twice(mnt, talk, EDITED, {**METADATA, FIRST: {}})
 
 
 def test_M6__sed_i_with_a_suffix__keeps_the_old_as_an_attachment(mnt, talk):

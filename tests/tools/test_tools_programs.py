@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from harness import opened, outcome, read, run, shell, turns, write
+from harness import in_child, opened, outcome, read, run, shell, turns, write
 from talk import FIRST, METADATA, edited, furnish, verify
 
 EDITED = edited(FIRST, b"first", b"FIRST")
@@ -85,12 +85,13 @@ def test_W2__mmap__grown_by_truncate_then_filled(mnt, talk):
 def test_W2__mmap__two_processes_share_it(talk):
     write(talk / "shared", bytes(4096))
     with opened(talk / "shared", os.O_RDWR) as fd, mmap.mmap(fd, 4096) as mapping:
-        pid = os.fork()
-        if pid == 0:
+
+        def other():
             with open(talk / "shared", "r+b") as f, mmap.mmap(f.fileno(), 4096) as mine:
                 mine[0:5] = b"child"
-            os._exit(0)
-        assert os.waitpid(pid, 0)[1] == 0
+
+        with in_child(other):
+            pass
         assert mapping[0:5] == b"child"
 
 
