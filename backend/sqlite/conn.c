@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "schema.h"
+#include "wipe.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -115,7 +116,8 @@ int conn_open(const char *path, enum conn_kind kind, struct conn **ret, int *ret
 
 	if (conn && uri)
 		code = sqlite3_open_v2(uri, &conn->db,
-			flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+			flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+			writes ? wipe_vfs() : NULL);
 	if (code == SQLITE_OK) {
 		sqlite3_extended_result_codes(conn->db, 1);
 		conn_harden(conn->db);

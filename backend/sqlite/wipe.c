@@ -1,0 +1,124 @@
+/*
+ * What secure_delete leaves behind. SQLite zeroes a row that is deleted where it lies, but when it
+ * balances its trees it moves rows between pages and leaves copies of them in the unused middle of
+ * the pages they came from. So each page of a tree gets its unused bytes zeroed here, on its way
+ * into the store's file, which is when a checkpoint writes it. (The -wal, whose frames are summed
+ * before they are written, is overwritten as a whole: see maintain.c.)
+ */
+#include "wipe.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdint.h>
+#include <string.h>
+
+/* https://www.sqlite.org/fileformat2.html#b_tree_pages */
+enum {
+	PAGE_SIZE = 4096,
+	PAGE_ONE_HEADER = 100, /* the first page begins with the file's header */
+	TREE_INDEX_INTERIOR = 2,
+	TREE_TABLE_INTERIOR = 5,
+	TREE_INDEX_LEAF = 10,
+	TREE_TABLE_LEAF = 13,
+};
+
+/*
+ * Pages of other kinds begin with a page number, big-endian: its first byte is 0 and cannot be
+ * taken for a tree's, as long as there are not more pages than this (64 GiB).
+ */
+#define PAGES_MAX (INT64_C(1) << 24)
+
+static unsigned get16(const unsigned char *data)
+{
+	return (unsigned)data[0] << 8 | data[1];
+}
+
+/* Zeroes freed blocks: a chain in ascending order, each with its successor and its size in front. */
+static void wipe_free_blocks(unsigned char *page, unsigned at)
+{
+	while (at != 0 && at + 4 <= PAGE_SIZE) {
+		unsigned next = get16(page + at), size = get16(page + at + 2);
+
+		if (size < 4 || at + size > PAGE_SIZE || (next != 0 && next < at + size))
+			return; /* damaged: for the check to find, not to make worse */
+		memset(page + at + 4, 0, size - 4);
+		at = next;
+	}
+}
+
+static void wipe_page(unsigned char *page, unsigned header)
+{
+	unsigned kind = page[header];
+	unsigned cells = get16(page + header + 3), content = get16(page + header + 5);
+	unsigned pointers = header;
+
+	if (kind == TREE_INDEX_LEAF || kind == TREE_TABLE_LEAF)
+		pointers += 8;
+	else if (kind == TREE_INDEX_INTERIOR || kind == TREE_TABLE_INTERIOR)
+		pointers += 12;
+	else
+		return;
+	unsigned gap = pointers + 2 * cells;
+
+	if (gap <= content && content <= PAGE_SIZE)
+		memset(page + gap, 0, content - gap);
+	wipe_free_blocks(page, get16(page + header + 1));
+}
+
+static const sqlite3_io_methods *base_methods;
+static sqlite3_io_methods methods;
+static sqlite3_vfs vfs;
+static int (*base_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
+static pthread_mutex_t methods_lock = PTHREAD_MUTEX_INITIALIZER; /* of base_methods and methods */
+
+static int wipe_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
+{
+	unsigned char page[PAGE_SIZE];
+
+	if (size != PAGE_SIZE || offset % PAGE_SIZE != 0 || offset / PAGE_SIZE >= PAGES_MAX)
+		return base_methods->xWrite(file, data, size, offset);
+	memcpy(page, data, sizeof(page));
+	wipe_page(page, offset == 0 ? PAGE_ONE_HEADER : 0);
+	return base_methods->xWrite(file, page, size, offset);
+}
+
+/* The file is the base's own; only its table of methods is another, with one entry replaced. */
+static int wipe_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, int flags, int *out)
+{
+	int code = base_open(self, name, file, flags, out);
+
+	if (code != SQLITE_OK || !file->pMethods || !(flags & SQLITE_OPEN_MAIN_DB) ||
+		(flags & SQLITE_OPEN_READONLY))
+		return code;
+	pthread_mutex_lock(&methods_lock);
+	if (!base_methods) {
+		methods = *file->pMethods;
+		methods.xWrite = wipe_write;
+		base_methods = file->pMethods;
+	}
+	/* Another table is for another way of locking, which is not for files that we write. */
+	if (file->pMethods == base_methods)
+		file->pMethods = &methods;
+	pthread_mutex_unlock(&methods_lock);
+	return code;
+}
+
+static void wipe_register(void)
+{
+	const sqlite3_vfs *base = sqlite3_vfs_find(NULL);
+
+	vfs = *base;
+	vfs.pNext = NULL;
+	vfs.zName = "turnfs";
+	base_open = base->xOpen;
+	vfs.xOpen = wipe_open;
+	sqlite3_vfs_register(&vfs, 0);
+}
+
+const char *wipe_vfs(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, wipe_register);
+	return vfs.zName;
+}
