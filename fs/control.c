@@ -15,6 +15,7 @@ static const char readme[] =
 	"  health     ok, degraded or failed, and why, in sentences\n"
 	"  config     the options in force\n"
 	"  latest     the name of the thread that changed last\n"
+	"  expiring/  the threads that will expire soon, one line each\n"
 	"\n"
 	"A directory beside this one is a thread; NNNNNN-role.md in it is a turn. In a thread:\n"
 	"\n"
@@ -40,10 +41,7 @@ static int text_config(struct fs *fs, struct blob **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int printed(struct blob **ret, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int printed(struct blob **ret, const char *format, ...)
+int control_printed(struct blob **ret, const char *format, ...)
 {
 	char *text;
 	va_list args;
@@ -67,7 +65,7 @@ static int text_health(struct fs *fs, struct blob **ret)
 	text_span_format(fs->options->ttl_ms, ttl);
 	text_span_format(fs->options->grace_ms, grace);
 	log_last_error(error, sizeof error);
-	return printed(ret,
+	return control_printed(ret,
 		"%s\n"
 		"storage: %s\n"
 		"durability: %s\n"
@@ -118,7 +116,7 @@ static int text_latest(struct fs *fs, struct blob **ret)
 		fs_unlock(fs);
 		if (gen && !store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info) &&
 			info.deadline_ms > store_now_ms(fs->store) && info.mtime_ns >= mtime_ns)
-			return printed(ret, "%s\n", info.id);
+			return control_printed(ret, "%s\n", info.id);
 		int rc = latest_search(fs, &gen, &mtime_ns);
 		if (rc < 0)
 			return rc;
@@ -127,7 +125,7 @@ static int text_latest(struct fs *fs, struct blob **ret)
 		fs->latest.mtime_ns = mtime_ns;
 		fs_unlock(fs);
 	}
-	return printed(ret, "%s", "");
+	return control_printed(ret, "%s", "");
 }
 
 static const struct {
@@ -142,24 +140,35 @@ static const struct {
 };
 enum { FILES = sizeof files / sizeof *files };
 
+static struct node *control_make(struct fs *fs, enum node_kind kind, const char *name, size_t n)
+{
+	struct node *node = node_make(fs, kind, NULL, name, INO_CONTROL + 1 + n);
+	fs->control[n] = node;
+	return node;
+}
+
 int control_init(struct fs *fs)
 {
-	_Static_assert(FILES <= sizeof fs->control / sizeof *fs->control, "room for all");
-	for (size_t i = 0; i < FILES; i++) {
-		fs->control[i] = node_make(fs, i ? NODE_CONTROL : NODE_CONTROL_DIR, NULL,
-			files[i].name, INO_CONTROL + 1 + i);
-		if (!fs->control[i])
+	size_t n = 0;
+	for (; n < FILES; n++)
+		if (!control_make(fs, n ? NODE_CONTROL : NODE_CONTROL_DIR, files[n].name, n))
 			return -ENOMEM;
+	const struct view *view;
+	for (size_t i = 0; (view = view_at(i)); i++, n++) {
+		assert(n < sizeof fs->control / sizeof *fs->control);
+		struct node *node = control_make(fs, NODE_VIEW, view->name, n);
+		if (!node)
+			return -ENOMEM;
+		node->view = view;
 	}
 	return 0;
 }
 
 void control_done(struct fs *fs)
 {
-	for (size_t i = 0; i < FILES; i++) {
-		if (fs->control[i])
-			free(fs->control[i]->name);
-		free(fs->control[i]);
+	for (size_t n = 0; n < sizeof fs->control / sizeof *fs->control && fs->control[n]; n++) {
+		free(fs->control[n]->name);
+		free(fs->control[n]);
 	}
 }
 
@@ -170,25 +179,33 @@ bool control_named(const char *name)
 
 struct node *control_find(struct fs *fs, const struct node *dir, const char *name)
 {
-	size_t from = dir->kind == NODE_ROOT ? 0 : 1, to = dir->kind == NODE_ROOT ? 1 : FILES;
-	for (size_t i = from; i < to; i++) {
-		if (strcmp(files[i].name, name))
+	size_t from = dir->kind == NODE_ROOT ? 0 : 1;
+	size_t to = dir->kind == NODE_ROOT ? 1 : sizeof fs->control / sizeof *fs->control;
+	for (size_t n = from; n < to && fs->control[n]; n++) {
+		if (strcmp(fs->control[n]->name, name))
 			continue;
 		fs_lock(fs);
-		node_pin(fs->control[i]);
+		node_pin(fs->control[n]);
 		fs_unlock(fs);
-		return fs->control[i];
+		return fs->control[n];
 	}
 	return NULL;
 }
 
-struct node *control_at(struct fs *fs, size_t n)
+int control_list(struct fs *fs, struct view_list *ret)
 {
-	return n + 1 < FILES ? fs->control[n + 1] : NULL;
+	int rc = 0;
+	for (size_t n = 1; n < sizeof fs->control / sizeof *fs->control && fs->control[n] && !rc;
+		n++)
+		rc = view_list_add(ret, fs->control[n]->name, fs->control[n]->ino,
+			fs->control[n]->kind == NODE_VIEW);
+	return rc;
 }
 
 int control_text(struct fs *fs, const struct node *node, struct blob **ret)
 {
+	if (node->kind == NODE_VIEW_FILE)
+		return node->view->text(fs, node, ret);
 	for (size_t i = 1; i < FILES; i++)
 		if (fs->control[i] == node)
 			return files[i].text(fs, ret);
@@ -198,7 +215,7 @@ int control_text(struct fs *fs, const struct node *node, struct blob **ret)
 int control_size(struct fs *fs, const struct node *node, uint64_t *ret)
 {
 	CLEAN_BLOB struct blob *text = NULL;
-	if (node->kind == NODE_CONTROL_DIR) {
+	if (node->kind == NODE_CONTROL_DIR || node->kind == NODE_VIEW) {
 		*ret = 0;
 		return 0;
 	}

@@ -1,7 +1,7 @@
 /* .turnfs: what the mount says about itself. */
 #pragma once
 
-#include "fs.h"
+#include "view.h"
 
 #define CONTROL_DIR ".turnfs"
 
@@ -14,9 +14,13 @@ bool control_named(const char *name);
 /* .turnfs in the root, or a file in .turnfs; pinned. NULL: not ours. Takes fs->lock itself. */
 struct node *control_find(struct fs *fs, const struct node *dir, const char *name);
 
-/* The n-th file of .turnfs, NULL past the last. */
-struct node *control_at(struct fs *fs, size_t n);
+/* What .turnfs lists. 0 or -ENOMEM. */
+int control_list(struct fs *fs, struct view_list *ret);
 
-/* What a file of .turnfs reads as now. 0 or -errno. */
+/* Prints a new blob. 0 or -ENOMEM. */
+int control_printed(struct blob **ret, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* What a computed file reads as now. 0 or -errno. */
 int control_text(struct fs *fs, const struct node *node, struct blob **ret);
 int control_size(struct fs *fs, const struct node *node, uint64_t *ret);

@@ -10,6 +10,7 @@
 #include "doc.h"
 #include "entry.h"
 #include "file.h"
+#include "view.h"
 
 #include "base/log.h"
 
@@ -27,6 +28,7 @@ enum {
 struct dir_entry {
 	uint64_t ino;
 	struct file_info *info; /* owned; NULL: a draft, thread.json, or one of .turnfs */
+	bool is_dir; /* of .turnfs and its views */
 	char *name;
 };
 
@@ -65,7 +67,7 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	dir->node = node;
 	pthread_mutex_init(&dir->lock, NULL);
 	fi->fh = (uint64_t)(uintptr_t)dir;
-	bool cached = node->kind != NODE_CONTROL_DIR;
+	bool cached = node->kind == NODE_ROOT || node->kind == NODE_THREAD;
 	fi->cache_readdir = cached;
 	fi->keep_cache = cached;
 	if (fuse_reply_open(req, fi) == -ENOENT) {
@@ -183,14 +185,23 @@ static int snapshot(struct fs *fs, struct dir *dir, struct thread *thread)
 	return 0;
 }
 
-static int snapshot_control(struct fs *fs, struct dir *dir)
+/* .turnfs, or a view in it: whatever it lists now. */
+static int snapshot_computed(struct fs *fs, struct dir *dir)
 {
-	struct node *node;
-	for (size_t i = 0; (node = control_at(fs, i)); i++) {
-		int rc = entry_add(dir, node->name, node->ino, NULL);
-		if (rc < 0)
-			return rc;
+	struct view_list list = {0};
+	const struct view *view = dir->node->view;
+	int rc = view ? view->list(fs, view, &list) : control_list(fs, &list);
+	for (size_t i = 0; i < list.count && !rc; i++) {
+		rc = entry_add(dir, list.items[i].name, list.items[i].ino, NULL);
+		if (!rc)
+			dir->entries[dir->count - 1].is_dir = list.items[i].is_dir;
 	}
+	view_list_done(&list);
+	if (rc < 0) {
+		entries_clear(dir);
+		return rc;
+	}
+	qsort(dir->entries, dir->count, sizeof *dir->entries, entry_compare);
 	dir->filled = true;
 	return 0;
 }
@@ -279,7 +290,7 @@ static int fill_entries(struct filling *f, struct dir *dir, uint64_t after)
 {
 	struct thread *thread = dir->node->kind == NODE_THREAD ? (struct thread *)dir->node : NULL;
 	if (!dir->filled) {
-		int rc = thread ? snapshot(f->fs, dir, thread) : snapshot_control(f->fs, dir);
+		int rc = thread ? snapshot(f->fs, dir, thread) : snapshot_computed(f->fs, dir);
 		if (rc < 0)
 			return rc;
 	}
@@ -288,7 +299,8 @@ static int fill_entries(struct filling *f, struct dir *dir, uint64_t after)
 		if (e->ino <= after)
 			continue;
 		bool filled =
-			thread ? fill_file(f, thread, e) : fill(f, e->name, e->ino, S_IFREG, NULL);
+			thread ? fill_file(f, thread, e)
+			       : fill(f, e->name, e->ino, e->is_dir ? S_IFDIR : S_IFREG, NULL);
 		if (!filled)
 			break;
 	}

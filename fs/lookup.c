@@ -7,6 +7,7 @@
 #include "file.h"
 #include "stream.h"
 #include "transcript.h"
+#include "view.h"
 
 #include "base/name.h"
 
@@ -28,6 +29,7 @@ static double name_timeout(struct fs *fs, struct node *node)
 	case NODE_DOC:
 		return attr_timeout(fs, node->thread->deadline_ms);
 	case NODE_CONTROL_DIR:
+	case NODE_VIEW:
 		return TIMEOUT_MAX_S;
 	default:
 		return 0;
@@ -198,6 +200,8 @@ void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		rc = entry_find_thread(fs, name, &node);
 	else if (dir->kind == NODE_CONTROL_DIR)
 		rc = (node = control_find(fs, dir, name)) ? 0 : -ENOENT;
+	else if (dir->kind == NODE_VIEW)
+		rc = dir->view->find(fs, dir->view, name, &node);
 	else if (!(rc = fs_thread_of(fs, parent, &thread)))
 		rc = doc_about_to_be_made(req, thread, name) ? -ENOENT
 							     : entry_find(fs, thread, name, &node);

@@ -78,6 +78,7 @@ static void node_free(struct fs *fs, struct node *node)
 	case NODE_ROOT:
 	case NODE_CONTROL:
 	case NODE_CONTROL_DIR:
+	case NODE_VIEW:
 		return;
 	case NODE_THREAD:
 		thread_free(fs, (struct thread *)node);
@@ -89,12 +90,13 @@ static void node_free(struct fs *fs, struct node *node)
 	assert(!node->file);
 	node_unhash(fs, node);
 	DL_DELETE(fs->others, node);
-	if (thread->doc == node)
+	if (thread && thread->doc == node)
 		thread->doc = NULL;
 	free(node->name);
 	free(node->turn);
 	free(node);
-	node_unpin(fs, &thread->node);
+	if (thread)
+		node_unpin(fs, &thread->node);
 }
 
 struct thread *thread_by_gen(struct fs *fs, uint64_t gen)
@@ -253,7 +255,7 @@ void node_free_all(struct fs *fs)
 	/* Those in threads first; each of them holds its thread. */
 	DL_FOREACH_SAFE(fs->others, node, next)
 	{
-		if (!node->thread)
+		if (!node->thread && node->kind != NODE_VIEW_FILE)
 			continue;
 		node->pins = 1;
 		node->nlookup = 0;
@@ -261,7 +263,8 @@ void node_free_all(struct fs *fs)
 			node_pin(node);
 			file_discard(fs, node);
 		}
-		node_pin(&node->thread->node);
+		if (node->thread)
+			node_pin(&node->thread->node);
 		node_unpin(fs, node);
 	}
 	DL_FOREACH_SAFE(fs->others, node, next)

@@ -31,9 +31,12 @@ enum node_kind {
 	NODE_TRANSCRIPT, /* @transcript.md, @transcript.jsonl */
 	NODE_CONTROL_DIR, /* .turnfs */
 	NODE_CONTROL, /* a file in it */
+	NODE_VIEW, /* a directory in it whose entries are computed: view.h */
+	NODE_VIEW_FILE, /* a computed file in one */
 };
 
 struct thread;
+struct view;
 
 struct node {
 	enum node_kind kind;
@@ -45,6 +48,7 @@ struct node {
 	struct file *file; /* FILE: while it is open, uncommitted or being changed */
 	struct node *prev, *next; /* in thread->nodes while hashed, else in fs->others */
 	char *turn; /* STREAM: name of the turn last committed through this node */
+	const struct view *view; /* VIEW, VIEW_FILE */
 	bool hashed; /* FILE: is in fs->files and in thread->nodes */
 	UT_hash_handle hh;
 };
@@ -137,7 +141,7 @@ struct fs {
 
 	struct node root;
 	struct root_info root_info;
-	struct node *control[8]; /* .turnfs and its files; made at start, never end */
+	struct node *control[16]; /* .turnfs and its files; made at start, never end */
 	struct thread *threads; /* by gen */
 	struct node *files; /* by ino */
 	struct node *others; /* every node that is in neither table */
