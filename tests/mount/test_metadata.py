@@ -928,7 +928,8 @@ ACL = struct.pack("<I", 2) + b"".join(
 
 @pytest.mark.parametrize("name,value", [
     ("trusted.x", b"x"), ("security.x", b"x"), ("security.capability", CAPABILITY), ("system.x", b"x"),
-    ("system.posix_acl_access", ACL), ("system.posix_acl_default", ACL)], ids=lambda v: v if isinstance(v, str) else "")
+    ("system.posix_acl_access", ACL), ("system.posix_acl_default", ACL)],
+    ids=lambda v: v if isinstance(v, str) else "")
 def test_M7__attributes_outside_user__ENOTSUP(anythread, turn, name, value):
     if os.geteuid() != 0 and name.startswith(("trusted.", "security.")):
         pytest.skip("needs root")

@@ -557,7 +557,8 @@ TO_COME = {"metrics", "ledger.jsonl", "backup", "why", "expired"}
 
 @pytest.mark.parametrize("name", [
     pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason="not made yet")] if name in TO_COME else [])
-    for name in ("README.md", "health", "metrics", "config", "latest", "ledger.jsonl", "backup", "why", "expiring", "expired")])
+    for name in ("README.md", "health", "metrics", "config", "latest", "ledger.jsonl", "backup", "why", "expiring",
+                 "expired")])
 def test_tree__view__is_there_and_listed_in_its_folder(mnt, name):
     say(mnt.thread(), "user", "x")
     found = os.stat(mnt / ".turnfs" / name)

@@ -49,6 +49,24 @@ def edited(name, old, new):
     return [(n, c.replace(old, new) if n == name else c) for n, c in CONTENTS]
 
 
+def differences(found, expected, where=""):
+    """Readable lines of how two portraits differ; empty if they do not."""
+    if type(found) is type(expected) is dict:
+        lines = []
+        for key in sorted(set(found) | set(expected)):
+            at = f"{where}/{key}"
+            if key not in found:
+                lines.append(f"{at} is missing")
+            elif key not in expected:
+                lines.append(f"{at} is more: {found[key]!r:.200}")
+            else:
+                lines += differences(found[key], expected[key], at)
+        return lines
+    if type(found) is type(expected) is tuple:
+        return [d for i, pair in enumerate(zip(found, expected)) for d in differences(*pair, f"{where}[{i}]")]
+    return [] if found == expected else [f"{where} is {found!r:.200}, not {expected!r:.200}"]
+
+
 COMPUTED = ("id", "updated_at", "expires_at")
 
 

@@ -115,7 +115,8 @@ def test_M6__nano__saves(program, mnt, talk):
     "ed -s 000001-user.md <<X\ns/first/FIRST/\nw\nq\nX",
     "ex -s -u NONE -i NONE 000001-user.md <<X\ns/first/FIRST/\nwq\nX",
     "sed s/first/FIRST/ 000001-user.md > t && mv t 000001-user.md",
-    "sed s/first/FIRST/ 000001-user.md | dd of=000001-user.md conv=fsync 2>/dev/null; sync 000001-user.md",
+    "sed s/first/FIRST/ 000001-user.md > ../../new; dd if=../../new of=000001-user.md conv=fsync 2>/dev/null;"
+    "sync 000001-user.md; rm ../../new",
     "x=$(sed s/first/FIRST/ 000001-user.md); echo \"$x\" > 000001-user.md",
     "printf FIRST | dd of=000001-user.md conv=notrunc 2>/dev/null",
     "printf 'FIRST question\\n' | cp /dev/stdin 000001-user.md",

@@ -168,7 +168,8 @@ def test_N5__gzip_xz_unzip__beside_the_turns(mnt, talk, program):
 
 def test_N5__shell_globs_and_tests__as_usual(talk):
     done = shell("for f in *.md; do [ -f $f ] && [ -r $f ] && [ -w $f ] && [ -s $f ] && echo $f; done;"
-                 "[ -e @user ] && echo yes; [ -d . ] && [ ! -L 000001-user.md ] && [ ! -e none ] && echo ok; echo *", cwd=talk)
+                 "[ -e @user ] && echo yes; [ -d . ] && [ ! -L 000001-user.md ] && [ ! -e none ] && echo ok; echo *",
+                 cwd=talk)
     names = [FIRST, "000002-assistant.md", "000003-user.md"]
     assert done.stdout.split() == [*names, "yes", "ok", *names, "picture.png", "thread.json"]
     assert run("realpath", talk / FIRST).stdout.strip() == str(talk / FIRST)
