@@ -1,7 +1,7 @@
 /*
- * Verifying the whole store: SQLite's own structures, then the checksum of every row, some rows at a
- * time so that the -wal can be started over in between. In the background after an unclean stop, or
- * asked for.
+ * Verifying the whole store: SQLite's own structures, then the checksum of every row, some rows at
+ * a time so that the -wal can be started over in between. In the background after an unclean stop,
+ * or asked for.
  */
 #include "base/log.h"
 #include "inside.h"
@@ -44,7 +44,6 @@ static void damaged(struct check *check, const char *id, uint64_t gen, const cha
 	damage_found(check->store, id, gen, name);
 }
 
-/* 1: the row was looked at, *after is its key. */
 static void check_thread(struct check *check, sqlite3_stmt *stmt)
 {
 	struct thread_info info;
@@ -96,15 +95,15 @@ static int check_rows(struct check *check, enum stmt which,
 	}
 	if (code == SQLITE_INTERRUPT)
 		return 0;
-	if (code == SQLITE_CORRUPT || (code & 0xff) == SQLITE_CORRUPT) {
+	if ((code & 0xff) == SQLITE_CORRUPT) {
 		check->damaged++;
 		return 0; /* the structure's check has said so */
 	}
 	return code == SQLITE_DONE ? count : conn_error(check->conn, code, NULL);
 }
 
-static int check_table(struct check *check, enum stmt which,
-	void (*look)(struct check *check, sqlite3_stmt *stmt))
+static int check_table(
+	struct check *check, enum stmt which, void (*look)(struct check *check, sqlite3_stmt *stmt))
 {
 	uint64_t after = 0;
 	int rc;
@@ -169,13 +168,16 @@ int sqlite_store_check(struct store *store,
 	int rc = check_all(&check);
 
 	if (rc < 0)
-		return errtext_set(ret_text, rc, "The check could not be finished: %s", strerror(-rc));
+		return errtext_set(
+			ret_text, rc, "The check could not be finished: %s", strerror(-rc));
 	*ret_damaged = check.damaged;
 	if (check.damaged == 0)
 		return errtext_set(ret_text, 0, "%llu rows verified%s",
-			(unsigned long long)check.done, check.stopped ? " before it was stopped" : "");
+			(unsigned long long)check.done,
+			check.stopped ? " before it was stopped" : "");
 	return errtext_set(ret_text, -EIO,
-		"%llu of %llu rows are damaged (the log names them)%s%s; restore those from a backup",
+		"%llu of %llu rows are damaged (the log names them)%s%s; restore those from a "
+		"backup",
 		(unsigned long long)check.damaged, (unsigned long long)check.done,
 		check.structure[0] ? "; SQLite says: " : "", check.structure);
 }

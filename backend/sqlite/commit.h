@@ -19,7 +19,7 @@ struct txn {
 	int64_t now_ms;
 	/* What the body says of itself; counted when it has been committed. */
 	int64_t threads, files; /* more of them, or fewer */
-	int64_t due_ms;		/* the earliest deadline it set */
+	int64_t due_ms; /* the earliest deadline it set */
 	enum scrub scrub;
 };
 
@@ -28,7 +28,7 @@ struct request {
 	int (*body)(struct txn *txn, void *arg);
 	void *arg;
 	bool durable;
-	bool gate;	/* run alone, outside a transaction */
+	bool gate; /* run alone, outside a transaction */
 	const char *id; /* for the log */
 	/* the committer's own */
 	struct txn txn;
@@ -46,10 +46,10 @@ struct committer {
 	bool leading;
 	/* the leader's, handed on under `lock` */
 	struct conn *conn;
-	int sync_mode;		   /* what PRAGMA synchronous is set to: 1 or 2 */
-	bool poisoned;		   /* a sync failed: see wal_heal() */
-	int wal_fd;		   /* of our own; SQLite takes no locks on the -wal */
-	unsigned wal_frames;	   /* committed frames in the -wal */
+	int sync_mode; /* what PRAGMA synchronous is set to: 1 or 2 */
+	bool poisoned; /* a sync failed: see wal_heal() */
+	int wal_fd; /* of our own; SQLite takes no locks on the -wal */
+	unsigned wal_frames; /* committed frames in the -wal */
 	unsigned char wal_salt[8]; /* of the -wal those frames are in */
 };
 
@@ -58,6 +58,12 @@ void committer_init(struct sqlite_store *s);
 /* Begins to follow the connection's commits; wal_open() must have been called. */
 void committer_start(struct sqlite_store *s);
 void committer_done(struct sqlite_store *s);
+
+/*
+ * group.c: commits the requests of a list, by the leader. Sets the rc of each. One by one if they
+ * fail together in a way that need not be the fault of all.
+ */
+void group_run(struct sqlite_store *s, struct request *group);
 
 /* Runs the request's body as one step, alone or in company. What it returned, or -errno. */
 int commit_run(struct sqlite_store *s, struct request *request);

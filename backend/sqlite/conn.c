@@ -11,14 +11,13 @@
 #include <string.h>
 
 /* What every connection needs; an old SQLite's defaults are not trusted. */
-static const char settings_sql[] =
-	"PRAGMA trusted_schema = OFF;"
-	"PRAGMA cell_size_check = ON;"
-	"PRAGMA foreign_keys = OFF;"
-	"PRAGMA temp_store = MEMORY;"
-	"PRAGMA mmap_size = 0;"
-	"PRAGMA secure_delete = ON;"
-	"PRAGMA wal_autocheckpoint = 0;";
+static const char settings_sql[] = "PRAGMA trusted_schema = OFF;"
+				   "PRAGMA cell_size_check = ON;"
+				   "PRAGMA foreign_keys = OFF;"
+				   "PRAGMA temp_store = MEMORY;"
+				   "PRAGMA mmap_size = 0;"
+				   "PRAGMA secure_delete = ON;"
+				   "PRAGMA wal_autocheckpoint = 0;";
 
 /* 1 MiB for each of a few readers; the writer keeps the upper pages of its trees. */
 static const char reader_sql[] = "PRAGMA cache_size = -1024;";

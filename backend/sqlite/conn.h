@@ -61,7 +61,7 @@ struct conn {
 
 enum conn_kind {
 	CONN_WRITER,
-	CONN_READER,	/* of a store that is open for writing */
+	CONN_READER, /* of a store that is open for writing */
 	CONN_READ_ONLY, /* no writing to the file */
 	CONN_IMMUTABLE, /* the same, and SQLite makes no -wal or -shm beside it */
 };

@@ -12,8 +12,8 @@ enum {
 	READERS_MAX = 4,
 	SESSIONS_MAX = 1024,
 	LEDGER_MAX = 10000,
-	DAMAGE_MAX = 1024,	  /* of which it is known that they were logged */
-	NUMBERS_BLOCK = 4096,	  /* taken from the file at a time */
+	DAMAGE_MAX = 1024, /* of which it is known that they were logged */
+	NUMBERS_BLOCK = 4096, /* taken from the file at a time */
 	WAL_GROW_BYTES = 8 << 20, /* the -wal is kept at least this long: see wal.c */
 };
 
@@ -65,7 +65,7 @@ struct sqlite_store {
 	/* Only the committer's leader touches these. */
 	struct {
 		uint64_t next, limit; /* revisions, from a block of their own */
-		int64_t noted_ms;     /* the last_ms that the session's row has */
+		int64_t noted_ms; /* the last_ms that the session's row has */
 		bool fresh; /* this transaction has noted one of these */
 	} leader;
 
@@ -78,7 +78,7 @@ struct sqlite_store {
 		bool counted; /* threads and files are known */
 		int64_t threads, files;
 		int64_t last_commit_ms;
-		int64_t look_ms;       /* purge has nothing to do before, … */
+		int64_t look_ms; /* purge has nothing to do before, … */
 		int64_t look_grace_ms; /* … if it is asked with this grace */
 	} status;
 	struct {
@@ -125,8 +125,8 @@ struct file_row;
 int file_find(struct sqlite_store *s, struct conn *conn, const struct thread_info *thread,
 	const char *name, struct file_row *ret);
 /* How many turns have that number (one, unless a step is half made); *ret_ino: one of them. */
-int file_find_turns(struct conn *conn, const struct thread_info *thread, uint32_t number,
-	uint64_t *ret_ino);
+int file_find_turns(
+	struct conn *conn, const struct thread_info *thread, uint32_t number, uint64_t *ret_ino);
 
 /* meta.c: small values by key, each with its checksum. -ENOENT, -EIO if damaged. */
 int meta_get(struct conn *conn, const char *key, void *ret, size_t size);

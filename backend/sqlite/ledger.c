@@ -13,8 +13,8 @@ static int any_name(const char *name)
 
 static uint64_t entry_sum(const struct ledger_entry *e)
 {
-	const int64_t numbers[] = {e->time_ms, (int64_t)e->gen, e->cause, e->ttl_ms, e->deadline_ms,
-		e->turns};
+	const int64_t numbers[] = {
+		e->time_ms, (int64_t)e->gen, e->cause, e->ttl_ms, e->deadline_ms, e->turns};
 	uint64_t sum = row_sum(numbers, sizeof(numbers), e->seq);
 
 	sum = row_sum(e->id, strlen(e->id), sum);

@@ -38,7 +38,7 @@ static bool thread_wanted(
 	const struct thread_info *info, uint32_t row_state, enum thread_state state, int64_t now_ms)
 {
 	return row_state == THREAD_ROW_KEPT &&
-		thread_is_live(info, now_ms) == (state == THREAD_LIVE);
+	       thread_is_live(info, now_ms) == (state == THREAD_LIVE);
 }
 
 /* What is left to say of a thread whose row is damaged: the name that the index has for it. */
@@ -149,7 +149,8 @@ static int file_fetch(struct conn *conn, const struct thread_info *thread, uint6
 }
 
 static int page_add_file(struct sqlite_store *s, struct conn *conn,
-	const struct thread_info *thread, sqlite3_stmt *names, bool contents, struct file_page *page)
+	const struct thread_info *thread, sqlite3_stmt *names, bool contents,
+	struct file_page *page)
 {
 	struct file_info info = {.revision = 1};
 	struct blob *content = NULL;

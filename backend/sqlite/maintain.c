@@ -1,6 +1,6 @@
 /*
- * The maintenance thread: moves what the -wal holds into the store's file, so that no commit has to,
- * and overwrites the -wal after something was erased.
+ * The maintenance thread: moves what the -wal holds into the store's file, so that no commit has
+ * to, and overwrites the -wal after something was erased.
  */
 #include "base/log.h"
 #include "inside.h"
@@ -11,20 +11,24 @@
 #include <unistd.h>
 
 enum {
-	SCRUB_LATER_MS = 5000,	/* after a removal; a purge does not wait */
-	RETRY_MS = 1000,	/* after a failure, or when readers were in the way */
-	GATE_BUSY_MS = 20,	/* how long commits may wait for readers to leave the -wal */
-	PASSIVE_ROUNDS = 2,	/* the second has little left to do, the gated third next to none */
+	SCRUB_LATER_MS = 5000, /* after a removal; a purge does not wait */
+	RETRY_MS = 1000, /* after a failure; then twice as long each time, up to … */
+	RETRY_MAX_MS = 60000,
+	GATE_BUSY_MS = 20, /* how long commits may wait for readers to leave the -wal */
+	PASSIVE_ROUNDS = 2, /* the second has little left to do, the gated third next to none */
 };
 
 void maintain_ask(struct sqlite_store *s, enum scrub scrub)
 {
 	pthread_mutex_lock(&s->background.lock);
-	if (scrub == SCRUB_NONE)
-		s->background.checkpoint = true;
-	if (scrub > s->background.scrub)
+	bool news = scrub > s->background.scrub;
+
+	if (news)
 		s->background.scrub = scrub;
-	pthread_cond_broadcast(&s->background.wake);
+	if (scrub == SCRUB_NONE && !s->background.checkpoint)
+		s->background.checkpoint = news = true;
+	if (news)
+		pthread_cond_broadcast(&s->background.wake);
 	pthread_mutex_unlock(&s->background.lock);
 }
 
@@ -63,8 +67,8 @@ static int restart_body(struct txn *txn, void *arg)
 	if (c->poisoned)
 		return 0; /* wal_heal() will */
 	sqlite3_busy_timeout(c->conn->db, GATE_BUSY_MS);
-	int code = sqlite3_wal_checkpoint_v2(
-		c->conn->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	int code =
+		sqlite3_wal_checkpoint_v2(c->conn->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 
 	sqlite3_busy_timeout(c->conn->db, 5000);
 	if (code == SQLITE_BUSY)
@@ -96,7 +100,7 @@ static int checkpoint_passive(struct sqlite_store *s, struct conn **conn)
 		if (code != SQLITE_OK || in_wal == done)
 			break;
 	}
-	return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : conn_error(*conn, code, NULL);
+	return conn_errno((*conn)->db, code);
 }
 
 static int maintain(struct sqlite_store *s, struct conn **conn, bool scrub)
@@ -112,6 +116,14 @@ static int maintain(struct sqlite_store *s, struct conn **conn, bool scrub)
 	return rc;
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
 /* Waits on `wake`, with its lock held, `ms` at most. */
 static void wait_ms(struct sqlite_store *s, int ms)
 {
@@ -125,14 +137,6 @@ static void wait_ms(struct sqlite_store *s, int ms)
 		until.tv_nsec -= 1000000000L;
 	}
 	pthread_cond_timedwait(&s->background.wake, &s->background.lock, &until);
-}
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 /* What is to be done now, under the lock; waits until there is something. False: stop. */
@@ -153,11 +157,22 @@ static bool maintain_next(struct sqlite_store *s, int64_t scrubbed_ms, bool *ret
 	return false;
 }
 
+/* Lets `ms` pass, whatever is asked for meanwhile, unless it is to stop. Under the lock. */
+static void pause_ms(struct sqlite_store *s, int ms)
+{
+	int64_t until_ms = monotonic_ms() + ms;
+	int64_t left_ms = ms;
+
+	for (; !s->background.stop && left_ms > 0; left_ms = until_ms - monotonic_ms())
+		wait_ms(s, (int)left_ms);
+}
+
 static void *maintain_main(void *arg)
 {
 	struct sqlite_store *s = arg;
 	struct conn *conn = NULL;
 	int64_t scrubbed_ms = 0;
+	int retry_ms = RETRY_MS;
 	bool scrub;
 
 	pthread_mutex_lock(&s->background.lock);
@@ -175,12 +190,15 @@ static void *maintain_main(void *arg)
 		pthread_mutex_lock(&s->background.lock);
 		/* What was asked for meanwhile was done with it. */
 		s->background.checkpoint = rc < 0;
-		if (rc < 0) {
-			if (scrub && asked > s->background.scrub)
-				s->background.scrub = asked;
-			if (!s->background.stop)
-				wait_ms(s, rc == -ETIMEDOUT ? GATE_BUSY_MS : RETRY_MS);
+		if (rc == 0) {
+			retry_ms = RETRY_MS;
+			continue;
 		}
+		if (scrub && asked > s->background.scrub)
+			s->background.scrub = asked;
+		pause_ms(s, rc == -ETIMEDOUT ? GATE_BUSY_MS : retry_ms);
+		if (rc != -ETIMEDOUT && retry_ms < RETRY_MAX_MS)
+			retry_ms *= 2;
 	}
 	pthread_mutex_unlock(&s->background.lock);
 	conn_close(conn);

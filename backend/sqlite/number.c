@@ -61,11 +61,11 @@ int numbers_load(struct sqlite_store *s, struct conn *conn)
 		return rc;
 	uint64_t used = ino > gen ? ino : gen;
 
-	/* A store that has used a number has used a revision; how many, only its own entry knows. */
+	/* A store that has used a number has used a revision; how many, only its own entry knows.
+	 */
 	rc = sequence_load(conn, "numbers", used ? used + 1 : NUMBERS_FIRST, &s->numbers.next);
 	if (rc == 0)
-		rc = sequence_load(
-			conn, "revisions", NUMBERS_FIRST + (used > 0), &s->leader.next);
+		rc = sequence_load(conn, "revisions", NUMBERS_FIRST + (used > 0), &s->leader.next);
 	if (rc < 0)
 		return rc;
 	s->numbers.limit = s->numbers.next;
@@ -93,7 +93,7 @@ int revision_take(struct txn *txn, size_t count, uint64_t *ret_first)
 }
 
 struct reserve {
-	uint64_t least;	      /* nothing below was not given yet */
+	uint64_t least; /* nothing below was not given yet */
 	uint64_t first, count;
 };
 
@@ -136,7 +136,8 @@ int sqlite_reserve(struct store *store, uint32_t count, uint64_t *ret_first)
 	if (there)
 		return 0;
 
-	/* What is left of the old block is given up; a block need not be durable before its use is. */
+	/* What is left of the old block is given up; a block need not be durable before its use is.
+	 */
 	struct reserve reserve = {.least = least, .count = (uint64_t)NUMBERS_BLOCK + count};
 
 	rc = commit_body(s, reserve_body, &reserve, false, NULL);

@@ -1,14 +1,14 @@
 /* Opening and closing the local store. */
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "inside.h"
+#include "make.h"
 #include "place.h"
 #include "schema.h"
 #include "sqlite_store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -50,127 +50,6 @@ static const struct store_ops sqlite_ops = {
 	.health = sqlite_health,
 };
 
-/* The sentence for what SQLite would not do at open. */
-static int open_failed(struct sqlite_store *s, int code, int rc, struct errtext *error)
-{
-	switch (code & 0xff) {
-	case SQLITE_NOTADB:
-	case SQLITE_CORRUPT:
-		return errtext_set(error, -EIO,
-			"The store %s is damaged (%s); restore it from a backup, or move it away to "
-			"begin a new one",
-			s->path, sqlite3_errstr(code));
-	case SQLITE_FULL:
-		return errtext_set(error, -ENOSPC,
-			"The disk of the store %s is full; make room on it", s->path);
-	case SQLITE_READONLY:
-		return errtext_set(error, -EROFS,
-			"The store %s cannot be written; mount it read-only (-o ro), or mend its "
-			"permissions",
-			s->path);
-	case SQLITE_BUSY:
-		return errtext_set(error, -EBUSY,
-			"The store %s is being used by another program; end that first", s->path);
-	default:
-		return errtext_set(error, rc, "Cannot open the store %s: %s", s->path,
-			rc == -EIO ? sqlite3_errstr(code) : strerror(-rc));
-	}
-}
-
-/* Makes the empty store in `name`, complete and synced. */
-static int make_file(struct sqlite_store *s, const char *name, struct errtext *error)
-{
-	CLEAN_FD int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	struct conn *conn;
-	int code, rc;
-
-	if (fd < 0) {
-		rc = -errno;
-		return errtext_set(error, rc, "Cannot make the store %s: %s%s", s->path,
-			strerror(-rc), rc == -ENOSPC ? "; make room on that disk" : "");
-	}
-	rc = conn_open(name, CONN_WRITER, &conn, &code);
-	if (rc < 0)
-		return open_failed(s, code, rc, error);
-	code = schema_create(conn);
-	rc = conn_errno(conn->db, code);
-	conn_close(conn); /* moves all out of its -wal and removes it */
-	if (rc < 0)
-		return open_failed(s, code, rc, error);
-	return fsync(fd) < 0 ? errtext_set(error, -EIO, "Cannot make the store %s: %s", s->path,
-				       strerror(errno))
-			     : 0;
-}
-
-/* Made under another name and then renamed: a crash leaves no half of a store. */
-static int store_make(struct sqlite_store *s, struct errtext *error)
-{
-	static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
-	char name[PATH_MAX + 8], old[PATH_MAX + 16];
-
-	snprintf(name, sizeof(name), "%s-new", s->path);
-	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
-		snprintf(old, sizeof(old), "%s%s", name, endings[i]);
-		unlink(old);
-		/* Of an earlier store of this name whose file was taken away. */
-		snprintf(old, sizeof(old), "%s%s", s->path, endings[i]);
-		if (i > 0)
-			unlink(old);
-	}
-	int rc = make_file(s, name, error);
-
-	if (rc == 0 && rename(name, s->path) < 0)
-		rc = errtext_set(error, -errno, "Cannot make the store %s: %s", s->path,
-			strerror(errno));
-	if (rc < 0)
-		unlink(name);
-	else
-		place_sync_dir(s->path);
-	return rc;
-}
-
-/* What of the file's own word can be had without SQLite. */
-static int identify(struct sqlite_store *s, struct errtext *error)
-{
-	enum place_found found;
-	int version, rc = place_identify(s->path, &found, &version, error);
-
-	if (rc < 0)
-		return rc;
-	if (found == PLACE_NEWER)
-		return errtext_set(error, -EINVAL,
-			"%s was made by a newer turnfs (schema %d, this one knows %d): upgrade "
-			"turnfs; nothing was changed",
-			s->path, version, SCHEMA_VERSION);
-	if (found == PLACE_STORE)
-		return 0;
-	if (!s->writable || !s->options.create)
-		return errtext_set(error, -ENOENT,
-			"There is no store %s; mount it once without -o ro to make it", s->path);
-	return store_make(s, error);
-}
-
-/* The same asked of SQLite, whose -wal may know better; brings an old schema up to date. */
-static int schema_accept(struct sqlite_store *s, struct conn *conn, struct errtext *error)
-{
-	enum schema_found found;
-	int version, code = schema_identify(conn, &found, &version);
-
-	if (code == SQLITE_OK && found == SCHEMA_NEWER)
-		return errtext_set(error, -EINVAL,
-			"%s was made by a newer turnfs (schema %d, this one knows %d): upgrade "
-			"turnfs; nothing was changed",
-			s->path, version, SCHEMA_VERSION);
-	if (code == SQLITE_OK && found != SCHEMA_OURS)
-		return errtext_set(error, -EINVAL,
-			"%s is not a turnfs store; name another file", s->path);
-	if (code == SQLITE_OK && s->writable)
-		code = schema_upgrade(conn, version);
-	if (code != SQLITE_OK)
-		return open_failed(s, code, conn_errno(conn->db, code), error);
-	return 0;
-}
-
 /* Marks the session as open and not ended. In the first commit. */
 static int session_open_body(struct txn *txn, void *arg)
 {
@@ -210,7 +89,7 @@ static int open_write(struct sqlite_store *s, struct errtext *error)
 	if (rc < 0)
 		return open_failed(s, code, rc, error);
 	s->committer.conn = conn;
-	rc = schema_accept(s, conn, error);
+	rc = store_accept(s, conn, error);
 	if (rc < 0)
 		return rc;
 	rc = load(s, conn);
@@ -223,7 +102,8 @@ static int open_write(struct sqlite_store *s, struct errtext *error)
 	}
 	if (rc < 0)
 		return errtext_set(error, rc, "Cannot write to the store %s: %s%s", s->path,
-			strerror(-rc), rc == -ENOSPC ? "; make room on that disk" : "");
+			strerror(-rc),
+			rc == -ENOSPC ? "; make room on that disk (-o ro reads it as it is)" : "");
 	return 0;
 }
 
@@ -243,7 +123,8 @@ static int open_read(struct sqlite_store *s, struct errtext *error)
 	int code;
 
 	s->reader_kind = CONN_READ_ONLY;
-	/* With the lock held and no -wal nobody writes, and SQLite need not make files beside it. */
+	/* With the lock held and no -wal nobody writes, and SQLite need not make files beside it.
+	 */
 	if (!s->options.peek && wal_is_empty(s))
 		s->reader_kind = CONN_IMMUTABLE;
 	int rc = conn_open(s->path, s->reader_kind, &conn, &code);
@@ -267,7 +148,7 @@ static int open_read(struct sqlite_store *s, struct errtext *error)
 			s->path);
 	if (rc < 0)
 		return open_failed(s, code, rc, error);
-	rc = schema_accept(s, conn, error);
+	rc = store_accept(s, conn, error);
 	if (rc == 0)
 		rc = load(s, conn);
 	conn_close(conn);
@@ -322,7 +203,7 @@ static int open_place(struct sqlite_store *s, const char *path, struct errtext *
 	if (rc == 0 && !s->options.peek)
 		rc = place_lock(s->path, s->options.timeout_ms, !s->writable, &s->lock_fd, error);
 	if (rc == 0)
-		rc = identify(s, error);
+		rc = store_identify(s, error);
 	if (rc < 0)
 		return rc;
 	return s->writable ? open_write(s, error) : open_read(s, error);
@@ -360,8 +241,8 @@ static void sqlite_close(struct store *store)
 	background_stop(s);
 	readers_close(s);
 	if (s->writable && commit_body(s, session_close_body, NULL, true, NULL) == 0) {
-		int code = sqlite3_wal_checkpoint_v2(s->committer.conn->db, NULL,
-			SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		int code = sqlite3_wal_checkpoint_v2(
+			s->committer.conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 
 		if (code != SQLITE_OK) /* the -wal keeps it all, for the next to open */
 			conn_error(s->committer.conn, code, NULL);

@@ -1,4 +1,4 @@
-/* Directory, file and lock of a local store (F5, S1). */
+/* Directory and file of a local store (S1). */
 #include "place.h"
 
 #include "base/cleanup.h"
@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* mkdir -p, with 0700 for what is made. */
 static int make_dirs(char *path)
@@ -54,19 +52,23 @@ static int dir_check(char dir[PATH_MAX], bool make, struct errtext *error)
 		rc = make_dirs(dir);
 		if (rc < 0)
 			return errtext_set(error, rc,
-				"Cannot make the directory %s for the store: %s; name another place",
+				"Cannot make the directory %s for the store: %s; name another "
+				"place",
 				dir, strerror(-rc));
 		rc = stat(dir, &st) < 0 ? -errno : 0;
 	}
 	if (rc < 0)
-		return errtext_set(error, rc, "Cannot use the store's directory %s: %s", dir,
-			strerror(-rc));
+		return errtext_set(
+			error, rc, "Cannot use the store's directory %s: %s", dir, strerror(-rc));
 	if (!S_ISDIR(st.st_mode))
-		return errtext_set(error, -EINVAL, "%s is not a directory; name another place for "
-						   "the store", dir);
+		return errtext_set(error, -EINVAL,
+			"%s is not a directory; name another place for "
+			"the store",
+			dir);
 	if (st.st_mode & 022)
 		return errtext_set(error, -EPERM,
-			"Others can write to the store's directory %s (mode %04o); make a directory "
+			"Others can write to the store's directory %s (mode %04o); make a "
+			"directory "
 			"of its own for it (mkdir -m 700), or chmod go-w %s",
 			dir, (unsigned)(st.st_mode & 07777), dir);
 	return 0;
@@ -124,8 +126,8 @@ int place_check(const char *path, bool make, char ret[PATH_MAX], struct errtext 
 		return rc;
 	if (!realpath(dir, real)) {
 		rc = -errno;
-		return errtext_set(error, rc, "Cannot use the store's directory %s: %s", dir,
-			strerror(-rc));
+		return errtext_set(
+			error, rc, "Cannot use the store's directory %s: %s", dir, strerror(-rc));
 	}
 	if (strlen(real) + strlen(name) + 16 > PATH_MAX)
 		return errtext_set(error, -EINVAL, "The store's path is too long");
@@ -160,7 +162,8 @@ int place_identify(const char *path, enum place_found *ret, int *ret_version, st
 	if (n < 0) {
 		int rc = errno == EACCES || errno == EMFILE || errno == ENOMEM ? -errno : -EIO;
 
-		return errtext_set(error, rc, "Cannot read the store %s: %s", path, strerror(errno));
+		return errtext_set(
+			error, rc, "Cannot read the store %s: %s", path, strerror(errno));
 	}
 	if (n == 0)
 		return 0;
@@ -187,86 +190,4 @@ int place_sync_dir(const char *path)
 	CLEAN_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-static void holder_pid(int fd, char ret[32])
-{
-	ssize_t n = pread(fd, ret, 31, 0);
-
-	ret[n > 0 ? n : 0] = '\0';
-	ret[strspn(ret, "0123456789")] = '\0';
-}
-
-/* flock() has no timeout: asks again until one who is ending has ended. */
-static int lock_wait(int fd, int timeout_ms)
-{
-	const struct timespec pause = {.tv_nsec = 20 * 1000000L};
-
-	for (int waited = 0;; waited += 20) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (waited >= timeout_ms)
-			return -EBUSY;
-		nanosleep(&pause, NULL);
-	}
-}
-
-static int lock_file_open(const char *name, bool read_only)
-{
-	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0 && read_only && (errno == EROFS || errno == EACCES))
-		fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd;
-}
-
-int place_lock(
-	const char *path, int timeout_ms, bool read_only, int *ret_fd, struct errtext *error)
-{
-	char name[PATH_MAX + 8], pid[32];
-
-	snprintf(name, sizeof(name), "%s-lock", path);
-	int fd = lock_file_open(name, read_only);
-
-	if (fd < 0 && read_only && errno == ENOENT) {
-		*ret_fd = -1; /* nobody can write here, so nobody has it open for writing */
-		return 0;
-	}
-	if (fd < 0) {
-		int rc = -errno;
-
-		return errtext_set(error, rc, "Cannot make the store's lock file %s: %s%s", name,
-			strerror(-rc),
-			rc == -EROFS || rc == -EACCES ? "; mount it read-only (-o ro), or name "
-							"another place"
-						      : "");
-	}
-	/* F5: at most 5 s for one that is ending. */
-	int rc = lock_wait(fd, timeout_ms < 0 ? 0 : timeout_ms > 5000 ? 5000 : timeout_ms);
-
-	if (rc < 0) {
-		holder_pid(fd, pid);
-		close(fd);
-		if (rc != -EBUSY)
-			return errtext_set(error, rc, "Cannot lock %s: %s", name, strerror(-rc));
-		return errtext_set(error, rc,
-			"The store %s is in use by process %s; unmount it there first (turnfs umount "
-			"MOUNTPOINT)",
-			path, pid[0] ? pid : "(unknown)");
-	}
-	if (ftruncate(fd, 0) == 0)
-		dprintf(fd, "%d\n", (int)getpid());
-	*ret_fd = fd;
-	return 0;
-}
-
-void place_unlock(int fd)
-{
-	if (fd < 0)
-		return;
-	/* The file stays: unlinking it would let two hold "the" lock. */
-	(void)!ftruncate(fd, 0);
-	close(fd);
 }

@@ -18,7 +18,8 @@ enum place_found {
  */
 int place_check(const char *path, bool make_dirs, char ret[PATH_MAX], struct errtext *error);
 
-/* Reads the file's first bytes, without SQLite: what is not a turnfs store is not touched at all. */
+/* Reads the file's first bytes, without SQLite: what is not a turnfs store is not touched at all.
+ */
 int place_identify(
 	const char *path, enum place_found *ret, int *ret_version, struct errtext *error);
 
@@ -26,8 +27,8 @@ int place_identify(
  * Takes the lock "<path>-lock" (flock, with our pid in it). Waits up to timeout_ms for one who has
  * it; then -EBUSY. `read_only`: a lock file that cannot be made or written is done without.
  */
-int place_lock(const char *path, int timeout_ms, bool read_only, int *ret_fd,
-	struct errtext *error);
+int place_lock(
+	const char *path, int timeout_ms, bool read_only, int *ret_fd, struct errtext *error);
 void place_unlock(int fd);
 
 /* fsyncs the directory of `path`. 0 or -errno. */

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 enum {
-	DUE_MAX = 256,	 /* threads found by one look */
+	DUE_MAX = 256, /* threads found by one look */
 	STEP_ROWS = 128, /* rows a transaction, so that others need not wait */
 };
 
@@ -40,9 +40,8 @@ static void look_at(struct sqlite_store *s, struct look *look, sqlite3_stmt *stm
 
 	if (thread_row_read(stmt, &info, &state) < 0)
 		return; /* what is damaged is kept: its deadline may be part of the damage */
-	int64_t due = state == THREAD_ROW_ERASING
-			      ? INT64_MIN
-			      : due_ms(s, info.deadline_ms, look->grace_ms);
+	int64_t due = state == THREAD_ROW_ERASING ? INT64_MIN
+						  : due_ms(s, info.deadline_ms, look->grace_ms);
 
 	if (due > look->now_ms && due < look->next_ms)
 		look->next_ms = due;
@@ -98,8 +97,7 @@ static int erase_load(struct txn *txn, const struct erase *e, struct thread_info
 	return rc;
 }
 
-static int erase_run(
-	struct txn *txn, enum stmt which, const struct thread_info *info, size_t limit)
+static int erase_run(struct txn *txn, enum stmt which, const struct thread_info *info, size_t limit)
 {
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
 	int rc = conn_stmt(txn->conn, which, &stmt);
@@ -149,8 +147,8 @@ static int erase_body(struct txn *txn, void *arg)
 	return rc < 0 ? rc : 0;
 }
 
-static int erase_thread(struct sqlite_store *s, uint64_t gen, int64_t grace_ms, size_t limit,
-	size_t *purged)
+static int erase_thread(
+	struct sqlite_store *s, uint64_t gen, int64_t grace_ms, size_t limit, size_t *purged)
 {
 	struct erase e = {.gen = gen, .grace_ms = grace_ms};
 	int rc = 0;

@@ -131,8 +131,7 @@ int thread_find_live(struct sqlite_store *s, struct conn *conn, const char *id, 
 	sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
 	while ((rc = conn_step(conn, stmt, id)) > 0) {
 		if (thread_row_read(stmt, &info, &state) < 0)
-			return damage_found(
-				s, id, (uint64_t)sqlite3_column_int64(stmt, 0), NULL);
+			return damage_found(s, id, (uint64_t)sqlite3_column_int64(stmt, 0), NULL);
 		if (state != THREAD_ROW_KEPT || !thread_is_live(&info, now_ms))
 			continue;
 		*ret = info;
@@ -158,8 +157,8 @@ int file_find(struct sqlite_store *s, struct conn *conn, const struct thread_inf
 	return rc == -EIO ? damage_found(s, thread->id, thread->gen, name) : rc;
 }
 
-int file_find_turns(struct conn *conn, const struct thread_info *thread, uint32_t number,
-	uint64_t *ret_ino)
+int file_find_turns(
+	struct conn *conn, const struct thread_info *thread, uint32_t number, uint64_t *ret_ino)
 {
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
 	char first[16], end[16], name[STORE_NAME_MAX + 1];

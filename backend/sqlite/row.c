@@ -224,8 +224,8 @@ void file_row_bind(sqlite3_stmt *stmt, const struct file_row *row)
 		.content_sum = row->content_sum,
 	};
 
-	attrs.sum = file_attrs_sum(&attrs, row->info.ino, row->gen, row->info.name, blob_data(meta),
-		blob_size(meta));
+	attrs.sum = file_attrs_sum(
+		&attrs, row->info.ino, row->gen, row->info.name, blob_data(meta), blob_size(meta));
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)row->info.ino);
 	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)row->gen);
 	sqlite3_bind_text(stmt, 3, row->info.name, -1, SQLITE_STATIC);
@@ -234,8 +234,8 @@ void file_row_bind(sqlite3_stmt *stmt, const struct file_row *row)
 		sqlite3_bind_blob64(stmt, 5, meta->data, meta->size, SQLITE_STATIC);
 }
 
-void file_row_bind_content(sqlite3_stmt *stmt, int column, struct file_row *row,
-	const struct blob *content)
+void file_row_bind_content(
+	sqlite3_stmt *stmt, int column, struct file_row *row, const struct blob *content)
 {
 	row->info.size = blob_size(content);
 	row->content_sum = row_sum(blob_data(content), blob_size(content), row->info.ino);
@@ -250,7 +250,7 @@ bool file_row_content_valid(sqlite3_stmt *stmt, int column, const struct file_ro
 	size_t size = (size_t)sqlite3_column_bytes(stmt, column);
 
 	return size == row->info.size && (data || size == 0) &&
-		row_sum(data ? data : "", size, row->info.ino) == row->content_sum;
+	       row_sum(data ? data : "", size, row->info.ino) == row->content_sum;
 }
 
 int file_row_content(sqlite3_stmt *stmt, int column, const struct file_row *row, struct blob **ret)

@@ -39,8 +39,8 @@ int file_row_read(sqlite3_stmt *stmt, struct file_row *ret);
 void file_row_bind(sqlite3_stmt *stmt, const struct file_row *row);
 
 /* Binds the content at ?`column` and sets size and content_sum of the row: before file_row_bind. */
-void file_row_bind_content(sqlite3_stmt *stmt, int column, struct file_row *row,
-	const struct blob *content);
+void file_row_bind_content(
+	sqlite3_stmt *stmt, int column, struct file_row *row, const struct blob *content);
 
 /* The content in `column` of the statement's row as a blob. 0, -ENOMEM, or -EIO. */
 int file_row_content(sqlite3_stmt *stmt, int column, const struct file_row *row, struct blob **ret);

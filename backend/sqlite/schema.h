@@ -12,7 +12,7 @@ extern const char *const schema_stmt_sql[STMT_COUNT];
 
 enum schema_found {
 	SCHEMA_OURS,
-	SCHEMA_EMPTY,	/* no table yet: a new file, or one whose making was cut short */
+	SCHEMA_EMPTY, /* no table yet: a new file, or one whose making was cut short */
 	SCHEMA_FOREIGN, /* something else's */
 	SCHEMA_NEWER,
 };

@@ -65,8 +65,8 @@ static int doc_write(struct txn *txn, const struct thread_info *info, const stru
 		return rc;
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)info->gen);
 	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)revision);
-	sqlite3_bind_int64(stmt, 3,
-		(sqlite3_int64)doc_row_sum(info->gen, revision, text->data, text->size));
+	sqlite3_bind_int64(
+		stmt, 3, (sqlite3_int64)doc_row_sum(info->gen, revision, text->data, text->size));
 	sqlite3_bind_blob64(stmt, 4, text->data, text->size, SQLITE_STATIC);
 	return conn_run(txn->conn, stmt, info->id);
 }
@@ -183,16 +183,17 @@ int step_add_file(
 	struct txn *txn = step->txn;
 	struct file_row row = {
 		.gen = step->info.gen,
-		.info = {
-			.ino = change->ino,
-			.revision = revision,
-			.mode = change->mode,
-			.uid = change->uid,
-			.gid = change->gid,
-			.mtime_ns = change->mtime_ns,
-			.ctime_ns = step->info.ctime_ns,
-			.meta = change->meta,
-		},
+		.info =
+			{
+				.ino = change->ino,
+				.revision = revision,
+				.mode = change->mode,
+				.uid = change->uid,
+				.gid = change->gid,
+				.mtime_ns = change->mtime_ns,
+				.ctime_ns = step->info.ctime_ns,
+				.meta = change->meta,
+			},
 	};
 	int rc = conn_stmt(txn->conn, STMT_FILE_ADD, &stmt);
 

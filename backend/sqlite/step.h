@@ -29,5 +29,15 @@ int step_save(struct step *step);
 void step_count(struct step *step, const char *name, uint64_t size, int sign);
 
 /* Adds a file with the attributes of `change` under `name`. */
-int step_add_file(struct step *step, const char *name, const struct change *change,
-	uint64_t revision);
+int step_add_file(
+	struct step *step, const char *name, const struct change *change, uint64_t revision);
+
+/* change.c: makes the change; `revision` is the file's new one. */
+int change_do(struct step *step, const struct change *change, uint64_t revision);
+
+/* A RENAME of a file of `from` into `to`; the two may be the same step. */
+int change_rename(
+	struct step *from, struct step *to, const struct change *change, uint64_t revision);
+
+/* N2, asked when all changes are made: -EEXIST if another turn has the number of that name. */
+int change_check_number(struct step *step, const char *name);

@@ -184,6 +184,4 @@ int sqlite_claim(struct store *store, struct thread_ref ref, const char *name)
 	return rc;
 }
 
-void sqlite_unclaim(struct store *store, struct thread_ref ref, const char *name)
-{
-}
+void sqlite_unclaim(struct store *store, struct thread_ref ref, const char *name) {}

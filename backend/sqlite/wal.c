@@ -3,8 +3,8 @@
  * was copied into the store. Two things are done about it here.
  *
  * LENGTH. An fdatasync after writing past a file's end must also commit the new length: about twice
- * the cost. So the file is filled with zeros up to WAL_GROW_BYTES, which SQLite reads as "no frame",
- * and is never cut short while the store is open, unless it grew far beyond that.
+ * the cost. So the file is filled with zeros up to WAL_GROW_BYTES, which SQLite reads as "no
+ * frame", and is never cut short while the store is open, unless it grew far beyond that.
  *
  * A SYNC THAT FAILED (F4). The kernel may have marked the pages clean that it could not write, so a
  * later fdatasync succeeds without them. Frames of a failed commit do no harm: the next commit is
@@ -48,7 +48,8 @@ int wal_open(struct sqlite_store *s)
 	return s->committer.wal_fd < 0 ? -errno : 0;
 }
 
-/* Fills the file up; only the leader may. Without it commits are only slower: errors do not count. */
+/* Fills the file up; only the leader may. Without it commits are only slower: errors do not count.
+ */
 void wal_grow(struct sqlite_store *s)
 {
 	static const char zeros[64 << 10];
@@ -100,8 +101,8 @@ static void wal_sum(bool big, const unsigned char *data, size_t size, uint32_t s
 }
 
 /* Reads one frame, verifies that it goes on from `sum`, and writes it back where it was. */
-static int frame_rewrite(int fd, unsigned number, bool big, const unsigned char salt[8],
-	uint32_t sum[2])
+static int frame_rewrite(
+	int fd, unsigned number, bool big, const unsigned char salt[8], uint32_t sum[2])
 {
 	unsigned char frame[WAL_FRAME];
 	off_t at = WAL_HEADER + (off_t)number * WAL_FRAME;
@@ -127,7 +128,8 @@ static int wal_rewrite(struct committer *c)
 
 	if (pread(c->wal_fd, header, sizeof(header), 0) != sizeof(header))
 		return -EIO;
-	/* Other salts: the commit that failed had started the file over; nothing before is in it. */
+	/* Other salts: the commit that failed had started the file over; nothing before is in it.
+	 */
 	if (memcmp(header + 16, c->wal_salt, sizeof(c->wal_salt)) != 0)
 		return 0;
 	bool big = header[3] & 1;

@@ -33,7 +33,8 @@ static unsigned get16(const unsigned char *data)
 	return (unsigned)data[0] << 8 | data[1];
 }
 
-/* Zeroes freed blocks: a chain in ascending order, each with its successor and its size in front. */
+/* Zeroes freed blocks: a chain in ascending order, each with its successor and its size in front.
+ */
 static void wipe_free_blocks(unsigned char *page, unsigned at)
 {
 	while (at != 0 && at + 4 <= PAGE_SIZE) {

@@ -1,4 +1,5 @@
-/* What only the local store has: its file, its lock, its journal, damage, and what it overwrites. */
+/* What only the local store has: its file, its lock, its journal, damage, and what it overwrites.
+ */
 #include "unit.h"
 
 #include "backend.h"
@@ -367,7 +368,8 @@ static void test_C2__peek__reads_beside_a_mount_and_after_it(void **state)
 	options.peek = true;
 	assert_int_equal(try_open(f, &options, &error), 0);
 	assert_int_equal(read_turn(f->store, &thread, "000001-user.md"), 0);
-	assert_int_equal(store_thread_remove(f->store, (struct thread_ref){"t", thread.gen}, 0), -EROFS);
+	assert_int_equal(
+		store_thread_remove(f->store, (struct thread_ref){"t", thread.gen}, 0), -EROFS);
 	close_store(f);
 	store_close(mount);
 	assert_int_equal(try_open(f, &options, &error), 0);
@@ -786,6 +788,49 @@ static void test_T6__purged__no_file_of_the_store_has_the_text(void **state)
 	assert_int_equal(read_turn(f->store, &other, "000001-user.md"), 0);
 }
 
+/* Balancing the trees moves rows between pages; what it leaves behind must go as well. */
+static void test_T6__rows_moved_between_pages__no_copy_stays_behind(void **state)
+{
+	struct fixture *f = *state;
+	static const char secret[] = "SECRET";
+	struct thread_info threads[10];
+	uint32_t random = 23;
+	char text[5000], id[32];
+
+	open_store(f);
+	for (int i = 0; i < 10; i++) {
+		snprintf(id, sizeof(id), "%s-%d", i < 5 ? secret : "kept", i);
+		threads[i] = make_thread(f->store, id, i < 5 ? HOUR_MS : 9 * HOUR_MS);
+	}
+	uint64_t first;
+
+	assert_int_equal(store_reserve(f->store, 2003, &first), 0);
+	for (int i = 0; i < 2000; i++) {
+		random = random * 1664525 + 1013904223;
+		struct thread_info *thread = &threads[random / 65536 % 10];
+		size_t size = random / 4096 % (i % 3 ? 300 : 4900) + 20;
+
+		memset(text, '.', size);
+		for (size_t at = 0; thread < &threads[5] && at + 6 < size; at += 16)
+			memcpy(text + at, secret, 6);
+		struct blob *content = blob_new(text, size);
+		struct turn_new turn = {
+			.role = "user",
+			.ino = first + (uint64_t)i * 1009 % 2003, /* all over the tree */
+			.content = content,
+		};
+		struct thread_ref ref = {thread->id, thread->gen};
+		uint32_t turn_number;
+
+		assert_int_equal(
+			store_append(f->store, ref, NULL, &turn, 1, 0, NULL, &turn_number), 0);
+		blob_unref(content);
+	}
+	f->clock.ns += 2 * HOUR_MS * 1000000;
+	purge_all(f, 0);
+	WAIT_FOR(!store_has(f, secret));
+}
+
 static void test_T6__expired_while_no_mount_watched__grace_begins_at_the_mount(void **state)
 {
 	struct fixture *f = *state;
@@ -858,6 +903,7 @@ int main(void)
 		TEST(test_F4__store_sync_fails__it_is_final),
 		TEST(test_F4__syncs_fail_now_and_then__nothing_acknowledged_is_lost),
 		TEST(test_T6__purged__no_file_of_the_store_has_the_text),
+		TEST(test_T6__rows_moved_between_pages__no_copy_stays_behind),
 		TEST(test_T6__expired_while_no_mount_watched__grace_begins_at_the_mount),
 		TEST(test_T6__clock_before_the_last_commit__nothing_is_purged),
 	};
