@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* mkdir -p, with 0700 for what is made. */
 static int make_dirs(char *path)
@@ -65,6 +66,13 @@ static int dir_check(char dir[PATH_MAX], bool make, struct errtext *error)
 			"%s is not a directory; name another place for "
 			"the store",
 			dir);
+	/* Its owner could put another file in our file's place; root is trusted, and trusts. */
+	if (st.st_uid != 0 && geteuid() != 0 && st.st_uid != geteuid())
+		return errtext_set(error, -EPERM,
+			"The store's directory %s belongs to another user (uid %u); make one of "
+			"your "
+			"own (mkdir -m 700)",
+			dir, (unsigned)st.st_uid);
 	if (st.st_mode & 022)
 		return errtext_set(error, -EPERM,
 			"Others can write to the store's directory %s (mode %04o); make a "
