@@ -18,6 +18,7 @@ from harness import (
     expires,
     fails,
     get_attribute,
+    in_child,
     libc,
     opened,
     outcome,
@@ -131,6 +132,30 @@ def test_M1__said_of_a_turn_that_is_not_there_yet__kept_and_applied_when_it_come
     assert attributes(thread / "000003-user.md") == {"n": b"1"}
     assert document(thread)["turns"] == {
         TURN: {}, "000002-assistant.md": {"model": "m"}, "000003-user.md": {"n": 1}}
+
+
+@pytest.mark.parametrize("way", ["create", "role", "rename"])
+def test_M1__turns_come_while_thread_json_is_written__all_that_is_said_is_applied(anymnt, way):
+    """restic restores many files at once: which is there first is up to chance."""
+    names = [f"{i:06d}-user.md" for i in range(1, 6)]
+
+    def make_turns(thread):
+        for name in names:
+            if way == "role":
+                say(thread, "user", name)
+            else:
+                write(thread / (name if way == "create" else "." + name), name)
+            if way == "rename":
+                os.rename(thread / ("." + name), thread / name)
+
+    for lot in range(15):
+        thread = anymnt.thread(f"thread{lot}")
+        with in_child(make_turns, thread):
+            time.sleep(0.0003 * (lot % 5))
+            set_document(thread, {"title": "T", "turns": {name[:6]: {"n": i} for i, name in enumerate(names)}})
+        assert turns(thread) == [(name, name.encode()) for name in names]
+        assert document(thread)["turns"] == {name: {"n": i} for i, name in enumerate(names)}
+        assert [get_attribute(thread / name, "n") for name in names] == [b"%d" % i for i in range(5)]
 
 
 def test_M1__turn_unlinked__what_is_said_of_it_is_dropped(anythread, turn):

