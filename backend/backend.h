@@ -206,6 +206,7 @@ enum ledger_cause {
 	LEDGER_RESTORED,
 	LEDGER_PURGED,
 	LEDGER_LOST,
+	LEDGER_BEGAN, /* no thread's: the ledger is kept since then */
 };
 
 struct ledger_entry {
@@ -296,11 +297,14 @@ struct store_ops {
 	void (*unclaim)(struct store *store, struct thread_ref ref, const char *name);
 
 	int (*purge)(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_purged);
-	int (*ledger_add)(struct store *store, const struct ledger_entry *entry);
+	int (*ledger_add)(struct store *store, const struct ledger_entry *entries, size_t count);
 	int (*ledger_list)(struct store *store, uint64_t after_seq, size_t limit,
 		struct ledger_page *ret);
 	int (*usage)(struct store *store, struct store_usage *ret);
 	int (*health)(struct store *store, bool probe, struct store_health *ret);
+	int (*check)(struct store *store,
+		bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+		uint64_t *ret_damaged, struct errtext *ret_text);
 };
 
 /* Every store's struct begins with this. */
@@ -483,16 +487,21 @@ static inline void store_unclaim(struct store *s, struct thread_ref ref, const c
  * Erases up to `limit` files of threads whose grace is over: never sooner than grace_ms after the
  * deadline and after the first handle of the store that found it expired, and nothing while the
  * clock is earlier than the last commit. grace_ms 0: at once. *ret_purged: 0 when nothing is left.
+ * Enters each thread that is gone then in the ledger itself, in the same step (LEDGER_PURGED).
  */
 static inline int store_purge(struct store *s, int64_t grace_ms, size_t limit, size_t *ret_purged)
 {
 	return s->ops->purge(s, grace_ms, limit, ret_purged);
 }
 
-/* Adds a line about a thread that went; the oldest lines are dropped beyond 10 000. */
-static inline int store_ledger_add(struct store *s, const struct ledger_entry *entry)
+/*
+ * Adds lines about threads that went, in one step, in this order; seq is ignored. The oldest lines
+ * are dropped beyond 10 000.
+ */
+static inline int store_ledger_add(
+	struct store *s, const struct ledger_entry *entries, size_t count)
 {
-	return s->ops->ledger_add(s, entry);
+	return s->ops->ledger_add(s, entries, count);
 }
 
 static inline int store_ledger_list(
@@ -510,4 +519,16 @@ static inline int store_usage(struct store *s, struct store_usage *ret)
 static inline int store_health(struct store *s, bool probe, struct store_health *ret)
 {
 	return s->ops->health(s, probe, ret);
+}
+
+/*
+ * Verifies all that is stored. `progress` (may be NULL) is called now and then on the caller's
+ * thread with rows done and in all; true from it stops the check. 0, or -EIO if anything is damaged;
+ * either way `ret_text` says what was found.
+ */
+static inline int store_check(struct store *s,
+	bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+	uint64_t *ret_damaged, struct errtext *ret_text)
+{
+	return s->ops->check(s, progress, arg, ret_damaged, ret_text);
 }

@@ -87,6 +87,34 @@ static int memory_sync(struct store *store)
 	return 0;
 }
 
+/* 0 or -ENOMEM; under the mutex. */
+static int ledger_put(struct memory_store *m, const struct ledger_entry *entry)
+{
+	if (!m->ledger)
+		m->ledger = calloc(LEDGER_MAX, sizeof(*m->ledger));
+	if (!m->ledger)
+		return -ENOMEM;
+	uint64_t seq = ++m->last_seq;
+	m->ledger[seq % LEDGER_MAX] = *entry;
+	m->ledger[seq % LEDGER_MAX].seq = seq;
+	return 0;
+}
+
+/* Without memory for it there is no line. */
+static void ledger_put_purged(struct memory_store *m, const struct thread_info *info)
+{
+	struct ledger_entry entry = {
+		.time_ms = memory_now(m),
+		.gen = info->gen,
+		.cause = LEDGER_PURGED,
+		.ttl_ms = info->ttl_ms,
+		.deadline_ms = info->deadline_ms,
+		.turns = info->turns,
+	};
+	memcpy(entry.id, info->id, sizeof(entry.id));
+	(void)ledger_put(m, &entry);
+}
+
 static bool is_due(const struct memory_thread *thread, int64_t now, int64_t grace_ms)
 {
 	return thread->info.deadline_ms <= now && now - thread->info.deadline_ms >= grace_ms;
@@ -114,6 +142,7 @@ static size_t purge_due(struct memory_store *m, int64_t grace_ms, size_t limit)
 		purged += erase_files(&thread->files, limit - purged);
 		if (thread->files.count > 0 || purged >= limit)
 			continue;
+		ledger_put_purged(m, &thread->info);
 		memory_thread_erase(m, thread);
 		purged++; /* so that 0 means that nothing was left */
 	}
@@ -131,21 +160,14 @@ static int memory_purge(struct store *store, int64_t grace_ms, size_t limit, siz
 	return 0;
 }
 
-static int memory_ledger_add(struct store *store, const struct ledger_entry *entry)
+static int memory_ledger_add(struct store *store, const struct ledger_entry *entries, size_t count)
 {
 	struct memory_store *m = (struct memory_store *)store;
 	int r = memory_write_begin(m);
 	if (r < 0)
 		return r;
-	if (!m->ledger)
-		m->ledger = calloc(LEDGER_MAX, sizeof(*m->ledger));
-	if (m->ledger) {
-		uint64_t seq = ++m->last_seq;
-		m->ledger[seq % LEDGER_MAX] = *entry;
-		m->ledger[seq % LEDGER_MAX].seq = seq;
-	} else {
-		r = -ENOMEM;
-	}
+	for (size_t i = 0; i < count && !r; i++)
+		r = ledger_put(m, &entries[i]);
 	memory_write_end(m);
 	return r;
 }
@@ -207,6 +229,14 @@ static int memory_health(struct store *store, bool probe, struct store_health *r
 	return 0;
 }
 
+static int memory_check(struct store *store,
+	bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+	uint64_t *ret_damaged, struct errtext *ret_text)
+{
+	*ret_damaged = 0;
+	return errtext_set(ret_text, 0, "a store in memory has nothing to verify");
+}
+
 static const struct store_ops memory_ops = {
 	.name = "memory",
 	.volatile_store = true,
@@ -237,6 +267,7 @@ static const struct store_ops memory_ops = {
 	.ledger_list = memory_ledger_list,
 	.usage = memory_usage,
 	.health = memory_health,
+	.check = memory_check,
 };
 
 int memory_store_open(

@@ -188,7 +188,9 @@ int sqlite_sync(struct store *store);
 int sqlite_claim(struct store *store, struct thread_ref ref, const char *name);
 void sqlite_unclaim(struct store *store, struct thread_ref ref, const char *name);
 int sqlite_purge(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_purged);
-int sqlite_ledger_add(struct store *store, const struct ledger_entry *entry);
+int sqlite_ledger_add(struct store *store, const struct ledger_entry *entries, size_t count);
+/* One line as part of another step. 0 or -errno. */
+int ledger_put(struct txn *txn, const struct ledger_entry *entry);
 int sqlite_ledger_list(
 	struct store *store, uint64_t after_seq, size_t limit, struct ledger_page *ret);
 int sqlite_usage(struct store *store, struct store_usage *ret);

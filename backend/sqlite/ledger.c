@@ -46,10 +46,10 @@ static int ledger_trim(struct conn *conn, uint64_t seq)
 	return conn_run(conn, stmt, NULL);
 }
 
-static int add_body(struct txn *txn, void *arg)
+int ledger_put(struct txn *txn, const struct ledger_entry *entry)
 {
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
-	struct ledger_entry e = *(const struct ledger_entry *)arg;
+	struct ledger_entry e = *entry;
 	uint64_t seq = 0;
 	int rc = last_seq(txn->conn, &seq);
 
@@ -72,11 +72,26 @@ static int add_body(struct txn *txn, void *arg)
 	return rc < 0 || e.seq <= LEDGER_MAX ? rc : ledger_trim(txn->conn, e.seq);
 }
 
-int sqlite_ledger_add(struct store *store, const struct ledger_entry *entry)
-{
-	struct ledger_entry copy = *entry;
+struct lines {
+	const struct ledger_entry *entries;
+	size_t count;
+};
 
-	return commit_body(sqlite_store(store), add_body, &copy, false, entry->id);
+static int add_body(struct txn *txn, void *arg)
+{
+	const struct lines *lines = arg;
+	int rc = 0;
+
+	for (size_t i = 0; i < lines->count && rc >= 0; i++)
+		rc = ledger_put(txn, &lines->entries[i]);
+	return rc < 0 ? rc : 0;
+}
+
+int sqlite_ledger_add(struct store *store, const struct ledger_entry *entries, size_t count)
+{
+	struct lines lines = {.entries = entries, .count = count};
+
+	return count ? commit_body(sqlite_store(store), add_body, &lines, false, NULL) : 0;
 }
 
 static int text_column(sqlite3_stmt *stmt, int column, char ret[STORE_NAME_MAX + 1])

@@ -48,6 +48,7 @@ static const struct store_ops sqlite_ops = {
 	.ledger_list = sqlite_ledger_list,
 	.usage = sqlite_usage,
 	.health = sqlite_health,
+	.check = sqlite_store_check,
 };
 
 /* Marks the session as open and not ended. In the first commit. */

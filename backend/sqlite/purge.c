@@ -9,6 +9,7 @@
 #include "step.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum {
 	DUE_MAX = 256, /* threads found by one look */
@@ -122,6 +123,21 @@ static int erase_mark(struct txn *txn, const struct thread_info *info)
 	return conn_run(txn->conn, stmt, info->id);
 }
 
+static int erase_say(struct txn *txn, const struct thread_info *info)
+{
+	struct ledger_entry entry = {
+		.time_ms = txn->now_ms,
+		.gen = info->gen,
+		.cause = LEDGER_PURGED,
+		.ttl_ms = info->ttl_ms,
+		.deadline_ms = info->deadline_ms,
+		.turns = info->turns,
+	};
+
+	memcpy(entry.id, info->id, sizeof(entry.id));
+	return ledger_put(txn, &entry);
+}
+
 static int erase_body(struct txn *txn, void *arg)
 {
 	struct erase *e = arg;
@@ -142,6 +158,8 @@ static int erase_body(struct txn *txn, void *arg)
 	rc = erase_run(txn, STMT_DOC_DROP, &info, 0);
 	if (rc >= 0)
 		rc = erase_run(txn, STMT_THREAD_DROP, &info, 0);
+	if (rc >= 0)
+		rc = erase_say(txn, &info);
 	txn->threads--;
 	e->erased++; /* a thread without files counts too: 0 means that nothing was left */
 	return rc < 0 ? rc : 0;

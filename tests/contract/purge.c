@@ -56,6 +56,23 @@ static void test_T6__purge_in_small_steps__comes_to_an_end(void **state)
 	assert_threads(f, THREAD_GRACE, 10, "");
 }
 
+static void test_R4__purge__enters_each_thread_in_the_ledger(void **state)
+{
+	struct fixture *f = *state;
+	struct thread_info thread = expired_thread(f);
+	struct ledger_page page;
+	advance_ms(f, 2 * HOUR_MS);
+	assert_true(purge_all(f, 2 * HOUR_MS) > 0);
+	assert_int_equal(store_ledger_list(f->store, 0, 10, &page), 0);
+	assert_int_equal(page.count, 1);
+	assert_int_equal(page.items[0].cause, LEDGER_PURGED);
+	assert_string_equal(page.items[0].id, "a");
+	assert_true(page.items[0].gen == thread.gen && page.items[0].ttl_ms == thread.ttl_ms);
+	assert_true(page.items[0].deadline_ms == thread.deadline_ms);
+	assert_true(page.items[0].time_ms >= thread.deadline_ms + 2 * HOUR_MS);
+	ledger_page_done(&page);
+}
+
 /* What is half erased must not come back as a thread that lost some of its turns. */
 static void test_T6__purge_begun__restores_whole_or_not_at_all(void **state)
 {
@@ -130,6 +147,7 @@ int contract_purge(void)
 		CONTRACT_TEST(test_T6__purge__not_before_grace_is_over),
 		CONTRACT_TEST(test_T6__purge_with_grace_0__at_once),
 		CONTRACT_TEST(test_T6__purge_in_small_steps__comes_to_an_end),
+		CONTRACT_TEST(test_R4__purge__enters_each_thread_in_the_ledger),
 		CONTRACT_TEST(test_T6__purge_begun__restores_whole_or_not_at_all),
 		CONTRACT_TEST(test_T6__purge_with_the_clock_before_the_last_commit__nothing),
 		CONTRACT_TEST(test_T6__purge__spares_the_new_life_of_the_name),

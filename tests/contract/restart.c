@@ -105,7 +105,7 @@ static void test_R1__reopen__root_and_ledger_are_kept_and_claims_are_not(void **
 	struct ledger_entry entry = {.id = "gone", .cause = LEDGER_DELETED, .detail = "d"};
 	struct ledger_page page;
 	assert_int_equal(store_root_set(f->store, &set), 0);
-	assert_int_equal(store_ledger_add(f->store, &entry), 0);
+	assert_int_equal(store_ledger_add(f->store, &entry, 1), 0);
 	assert_int_equal(store_claim(f->store, ref_of(&thread), "000001-user.md"), 0);
 	contract_reopen(f);
 	assert_int_equal(store_root_get(f->store, &root), 0);

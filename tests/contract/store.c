@@ -104,7 +104,7 @@ static void add_line(struct fixture *f, uint32_t number)
 	};
 	snprintf(entry.id, sizeof(entry.id), "t%u", number);
 	snprintf(entry.detail, sizeof(entry.detail), "to %u", number);
-	assert_int_equal(store_ledger_add(f->store, &entry), 0);
+	assert_int_equal(store_ledger_add(f->store, &entry, 1), 0);
 }
 
 static void test_R4__ledger__keeps_lines_in_order(void **state)
@@ -127,6 +127,28 @@ static void test_R4__ledger__keeps_lines_in_order(void **state)
 	assert_int_equal(store_ledger_list(f->store, after, 3, &page), 0);
 	assert_true(page.count == 2 && !page.more);
 	assert_string_equal(page.items[1].id, "t5");
+	ledger_page_done(&page);
+}
+
+static void test_R4__ledger__takes_many_lines_in_one_step_in_order(void **state)
+{
+	enum { LINES = 300 };
+	struct fixture *f = *state;
+	struct ledger_page page;
+	struct ledger_entry entries[LINES] = {0};
+	add_line(f, 1);
+	for (uint32_t i = 0; i < LINES; i++) {
+		entries[i].cause = LEDGER_EXPIRED;
+		snprintf(entries[i].id, sizeof(entries[i].id), "n%u", i);
+	}
+	assert_int_equal(store_ledger_add(f->store, entries, 0), 0);
+	assert_int_equal(store_ledger_add(f->store, entries, LINES), 0);
+	assert_int_equal(store_ledger_list(f->store, 0, 2 * LINES, &page), 0);
+	assert_true(page.count == LINES + 1 && !page.more);
+	assert_string_equal(page.items[1].id, "n0");
+	assert_string_equal(page.items[LINES].id, "n299");
+	for (size_t i = 1; i < page.count; i++)
+		assert_true(page.items[i].seq > page.items[i - 1].seq);
 	ledger_page_done(&page);
 }
 
@@ -216,6 +238,7 @@ int contract_store(void)
 		CONTRACT_TEST(test_M3__document__with_an_old_revision_ESTALE),
 		CONTRACT_TEST(test_M3__document_attributes__set_apart_from_the_text),
 		CONTRACT_TEST(test_R4__ledger__keeps_lines_in_order),
+		CONTRACT_TEST(test_R4__ledger__takes_many_lines_in_one_step_in_order),
 		CONTRACT_TEST(test_R4__ledger__is_bounded_and_drops_the_oldest),
 		CONTRACT_TEST(test_M5__usage__counts_what_is_there),
 		CONTRACT_TEST(test_R6__health__is_ok_and_says_what_could_be_lost),
