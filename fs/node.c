@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include "file.h"
+#include "view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@ void node_forget(struct fs *fs, struct node *node, uint64_t count)
 static void node_hash(struct fs *fs, struct node *node)
 {
 	DL_DELETE(fs->others, node);
-	HASH_ADD(hh, fs->files, ino, sizeof node->ino, node);
+	node->key = node_key(node->ino, node->thread->view);
+	HASH_ADD(hh, fs->files, key, sizeof node->key, node);
 	DL_APPEND(node->thread->nodes, node);
 	node->hashed = true;
 }
@@ -99,11 +101,17 @@ static void node_free(struct fs *fs, struct node *node)
 		node_unpin(fs, &thread->node);
 }
 
-struct thread *thread_by_gen(struct fs *fs, uint64_t gen)
+struct thread *thread_by_gen_in(struct fs *fs, enum thread_view view, uint64_t gen)
 {
 	struct thread *thread;
-	HASH_FIND(hh, fs->threads, &gen, sizeof gen, thread);
+	uint64_t key = node_key(gen, view);
+	HASH_FIND(hh, fs->threads, &key, sizeof key, thread);
 	return thread;
+}
+
+struct thread *thread_by_gen(struct fs *fs, uint64_t gen)
+{
+	return thread_by_gen_in(fs, THREAD_VIEW_LIVE, gen);
 }
 
 int thread_rename(struct thread *thread, const char *id)
@@ -131,7 +139,7 @@ void thread_update(struct fs *fs, struct thread *thread, const struct thread_inf
 	thread->doc_flags = info->doc.flags;
 	thread->doc_said = info->doc.revision != STORE_REVISION_NONE;
 	thread->doc_ino = info->doc.ino;
-	if (info->mtime_ns > fs->latest.mtime_ns) {
+	if (thread->view == THREAD_VIEW_LIVE && info->mtime_ns > fs->latest.mtime_ns) {
 		fs->latest.gen = info->gen;
 		fs->latest.mtime_ns = info->mtime_ns;
 	}
@@ -139,9 +147,21 @@ void thread_update(struct fs *fs, struct thread *thread, const struct thread_inf
 		thread_rename(thread, info->id);
 }
 
+static void thread_hash(struct fs *fs, struct thread *thread)
+{
+	thread->node.key = node_key(thread->gen, thread->view);
+	HASH_ADD(hh, fs->threads, node.key, sizeof thread->node.key, thread);
+}
+
 struct thread *node_thread_get(struct fs *fs, const struct thread_info *info)
 {
-	struct thread *thread = thread_by_gen(fs, info->gen);
+	return node_thread_get_in(fs, THREAD_VIEW_LIVE, info);
+}
+
+struct thread *node_thread_get_in(
+	struct fs *fs, enum thread_view view, const struct thread_info *info)
+{
+	struct thread *thread = thread_by_gen_in(fs, view, info->gen);
 	if (!thread) {
 		thread = calloc(1, sizeof *thread);
 		if (!thread)
@@ -149,11 +169,12 @@ struct thread *node_thread_get(struct fs *fs, const struct thread_info *info)
 		thread->node.kind = NODE_THREAD;
 		thread->node.ino = info->gen;
 		thread->gen = info->gen;
+		thread->view = view;
 		if (thread_rename(thread, info->id) < 0) {
 			free(thread);
 			return NULL;
 		}
-		HASH_ADD(hh, fs->threads, gen, sizeof thread->gen, thread);
+		thread_hash(fs, thread);
 	}
 	thread_update(fs, thread, info);
 	return thread;
@@ -171,9 +192,46 @@ void thread_kill(struct fs *fs, struct thread *thread, bool expired)
 		node_unhash(fs, thread->nodes);
 }
 
+void thread_becomes_live(struct fs *fs, struct thread *thread)
+{
+	struct thread *other = thread_by_gen(fs, thread->gen);
+	struct node *node;
+	size_t count;
+	if (thread->dead)
+		return;
+	if (other)
+		thread_kill(fs, other, true);
+	HASH_DEL(fs->threads, thread);
+	thread->view = THREAD_VIEW_LIVE;
+	thread_hash(fs, thread);
+	DL_COUNT(thread->nodes, node, count);
+	for (; count; count--) {
+		node = thread->nodes; /* goes to the list's end with its new key */
+		node_unhash(fs, node);
+		node_hash(fs, node);
+	}
+}
+
 bool thread_alive(struct fs *fs, const struct thread *thread)
 {
-	return !thread->dead && thread->deadline_ms > store_now_ms(fs->store);
+	if (thread->dead)
+		return false;
+	switch (thread->view) {
+	case THREAD_VIEW_EXPIRED:
+		return thread->deadline_ms <= store_now_ms(fs->store);
+	case THREAD_VIEW_BACKUP:
+		return true;
+	default:
+		return thread->deadline_ms > store_now_ms(fs->store);
+	}
+}
+
+bool node_is_writable(struct node *node)
+{
+	const struct thread *thread = node_thread(node);
+	if (thread)
+		return thread->view == THREAD_VIEW_LIVE;
+	return !node->view || node->view->threads == THREAD_VIEW_LIVE;
 }
 
 struct node *node_make(
@@ -199,7 +257,8 @@ struct node *node_make(
 struct node *node_file(struct fs *fs, struct thread *thread, const char *name, uint64_t ino)
 {
 	struct node *node;
-	HASH_FIND(hh, fs->files, &ino, sizeof ino, node);
+	uint64_t key = node_key(ino, thread->view);
+	HASH_FIND(hh, fs->files, &key, sizeof key, node);
 	if (node)
 		return node;
 	node = node_make(fs, NODE_FILE, thread, name, ino);

@@ -24,6 +24,15 @@ static inline struct thread_ref thread_ref(const struct thread *thread)
 	return (struct thread_ref){.id = thread->id->text, .gen = thread->gen};
 }
 
+/* Keys of what is seen in several views; in the live one the plain number. */
+static inline uint64_t node_key(uint64_t number, enum thread_view view)
+{
+	return number | (uint64_t)view << 62;
+}
+
+/* Whether what it shows may change through it: it is in no read-only view. */
+bool node_is_writable(struct node *node);
+
 /* All below: fs->lock is held. Those that make something return NULL when out of memory. */
 
 void node_pin(struct node *node);
@@ -33,9 +42,12 @@ void node_unpin(struct fs *fs, struct node *node); /* takes NULL; may end the no
 void node_known(struct node *node);
 void node_forget(struct fs *fs, struct node *node, uint64_t count);
 
-/* The live thread that `info` tells of, made if the kernel has none yet; brought up to date. */
+/* The thread that `info` tells of, made if the kernel has none yet; brought up to date. */
 struct thread *node_thread_get(struct fs *fs, const struct thread_info *info);
-struct thread *thread_by_gen(struct fs *fs, uint64_t gen);
+struct thread *node_thread_get_in(
+	struct fs *fs, enum thread_view view, const struct thread_info *info);
+struct thread *thread_by_gen(struct fs *fs, uint64_t gen); /* the live one, or NULL */
+struct thread *thread_by_gen_in(struct fs *fs, enum thread_view view, uint64_t gen);
 
 /* Takes over what the store said last; older news (by revision) changes nothing. */
 void thread_update(struct fs *fs, struct thread *thread, const struct thread_info *info);
@@ -47,7 +59,13 @@ int thread_rename(struct thread *thread, const char *id);
  */
 void thread_kill(struct fs *fs, struct thread *thread, bool expired);
 
-/* Whether it is there for the kernel: not removed, deadline not reached. */
+/*
+ * A thread of a read-only view, and its nodes, are live ones from now on, where they stand: a
+ * rename has moved the kernel's names for them.
+ */
+void thread_becomes_live(struct fs *fs, struct thread *thread);
+
+/* Whether it is there for the kernel: not removed; live before its deadline, expired after it. */
 bool thread_alive(struct fs *fs, const struct thread *thread);
 
 /* A file's node; `name` is copied. Found by inode number or made. */

@@ -35,6 +35,13 @@ enum node_kind {
 	NODE_VIEW_FILE, /* a computed file in one */
 };
 
+/* Where in the tree a thread is seen: a view's threads and nodes are its own, and read-only. */
+enum thread_view {
+	THREAD_VIEW_LIVE, /* in the root */
+	THREAD_VIEW_EXPIRED, /* in .turnfs/expired: while it is in grace */
+	THREAD_VIEW_BACKUP, /* in .turnfs/backup */
+};
+
 struct thread;
 struct view;
 
@@ -42,7 +49,8 @@ struct node {
 	enum node_kind kind;
 	uint64_t nlookup; /* references the kernel holds; the node ends when it and pins are 0 */
 	unsigned pins; /* handles and work of ours that hold it */
-	uint64_t ino; /* st_ino; for files also the key of fs->files */
+	uint64_t ino; /* as in the store; st_ino */
+	uint64_t key; /* in fs->files or fs->threads: node_key() */
 	struct thread *thread; /* pinned; NULL outside of threads */
 	char *name; /* the file's present name; STREAM: the role; CONTROL: its name */
 	struct file *file; /* FILE: while it is open, uncommitted or being changed */
@@ -64,7 +72,8 @@ struct thread_name {
 struct thread {
 	struct node node;
 	struct thread_name *id;
-	uint64_t gen; /* key of fs->threads */
+	enum thread_view view;
+	uint64_t gen;
 	uint64_t revision;
 	int64_t deadline_ms, ttl_ms;
 	uint32_t mode, uid, gid;
@@ -142,8 +151,8 @@ struct fs {
 	struct node root;
 	struct root_info root_info;
 	struct node *control[16]; /* .turnfs and its files; made at start, never end */
-	struct thread *threads; /* by gen */
-	struct node *files; /* by ino */
+	struct thread *threads; /* by key; of live ones that is gen */
+	struct node *files; /* by key; of live threads' that is ino */
 	struct node *others; /* every node that is in neither table */
 	size_t in_flight; /* bytes written and not committed */
 

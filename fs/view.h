@@ -22,6 +22,7 @@ void view_list_done(struct view_list *list);
 
 struct view {
 	const char *name;
+	enum thread_view threads; /* what the threads in it are, all read-only; LIVE: it has none */
 	/* What `name` is in it: 0 and a pinned node, or -errno (ENOENT). Asks the store. */
 	int (*find)(struct fs *fs, const struct view *view, const char *name, struct node **ret);
 	/* Everything it lists. A view that answers to names without listing them adds nothing. */
