@@ -121,7 +121,7 @@ def test_W4__killed_at_random_moments__what_was_acknowledged_is_there_and_nothin
     seed = int(os.environ.get("TURNFS_SEED", time.time_ns() % 10**9))
     print("TURNFS_SEED =", seed, "TURNFS_KILLS =", KILLS)
     rng = random.Random(seed)
-    acknowledged, slowest = 0, 0.0
+    acknowledged, slowest, history = 0, 0.0, {}
     for kill in range(KILLS):
         thread = mnt.thread(f"round{kill:06d}")
         kinds = [Appender, Appender, Replacer, Editor]
@@ -143,11 +143,12 @@ def test_W4__killed_at_random_moments__what_was_acknowledged_is_there_and_nothin
             assert is_turn(name) or name in ("thread.json", ".tmp2", "tmp2"), name
             if not is_turn(name):
                 read(thread / name)
+        history[kill] = found
         numbers = [name[:6] for name in found]
         assert len(numbers) == len(set(numbers))
         if kill >= 20:  # a spot check that earlier rounds stay; and the store does not grow for ever
             old = mnt / f"round{kill - 20:06d}"
-            assert turns(old)
+            assert dict(turns(old)) == history.pop(kill - 20)
             for name in os.listdir(old):
                 if name != "thread.json":
                     os.unlink(old / name)
