@@ -5,7 +5,6 @@
 #include "expiry.h"
 #include "notify.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/name.h"
 
@@ -52,8 +51,7 @@ static int append_kept(struct fs *fs, struct thread *thread, struct turn_new *tu
 		rc = -EDQUOT;
 	for (size_t i = 0; i < count && !rc; i++) {
 		uint32_t number = first + (uint32_t)i;
-		json_auto_t *kept = doc_take(&edit, number);
-		metas[i] = kept && !turns[i].meta ? json_text(kept, 0) : blob_ref(turns[i].meta);
+		metas[i] = doc_take(&edit, number, turns[i].meta);
 		name_turn_format(names[i], number, turns[i].role);
 		puts[i] = (struct change){
 			.kind = CHANGE_PUT,
@@ -122,6 +120,8 @@ int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, s
 	fs_unlock(fs);
 	if (expired)
 		expiry_revived(fs, &info);
+	for (size_t i = 0; i < count && (info.doc.flags & DOC_PENDING); i++)
+		doc_settle(fs, thread, *ret_first + (uint32_t)i);
 	notify_inode(fs, &thread->node, true);
 	return 0;
 }

@@ -75,8 +75,8 @@ void attr_doc(struct fs *fs, const struct thread_info *info, uint64_t size, stru
 void attr_stream(struct fs *fs, const struct node *node, uint64_t size, struct stat *ret)
 {
 	const struct thread *thread = node->thread;
-	fill(fs, ret, INO_CONTROL | node->ino, S_IFREG, thread->mode & 0666, thread->uid,
-		thread->gid, size, 0, 0);
+	fill(fs, ret, node->ino, S_IFREG, thread->mode & 0666, thread->uid, thread->gid, size, 0,
+		0);
 	ret->st_mtim = ret->st_atim = ret->st_ctim = timespec_of(clock_wall_ns());
 }
 

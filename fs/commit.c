@@ -4,7 +4,6 @@
 #include "file.h"
 #include "notify.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/name.h"
 
@@ -26,6 +25,7 @@ struct commit {
 	struct file_info info; /* meta is a reference of ours */
 	/* what came of it */
 	uint64_t revision;
+	uint32_t settle; /* a number to be settled with thread.json, or 0 */
 	struct blob *meta_taken; /* metadata that the new turn took over */
 	struct thread_info thread_info;
 };
@@ -44,14 +44,12 @@ static void commit_done(struct commit *c)
 static struct blob *meta_for(struct commit *c, struct doc_edit *edit, struct blob *replaced)
 {
 	uint32_t number;
-	json_auto_t *kept = NULL;
+	struct blob *meta = NULL;
 	if (edit->root && name_turn_parse(c->name, &number, NULL))
-		kept = doc_take(edit, number);
-	if (c->info.meta)
-		return blob_ref(c->info.meta);
-	if (kept)
-		return json_text(kept, 0);
-	return blob_ref(replaced);
+		meta = doc_take(edit, number, c->info.meta);
+	else
+		meta = blob_ref(c->info.meta);
+	return meta ? meta : blob_ref(replaced);
 }
 
 static int commit_apply(
@@ -133,6 +131,10 @@ static int commit_once(struct commit *c)
 			goto out;
 	}
 	rc = commit_apply(c, &edit, replaced.meta, replaced.revision);
+	uint32_t number;
+	if (!rc && c->draft && !edit.changed && (c->thread_info.doc.flags & DOC_PENDING) &&
+		name_turn_parse(c->name, &number, NULL))
+		c->settle = number; /* thread.json may have spoken of it meanwhile */
 	if (rc == -ESTALE && (edit.changed || revision_refresh(c)))
 		rc = -EAGAIN;
 	if (rc == -EEXIST && c->draft)
@@ -177,6 +179,15 @@ static void commit_end(struct commit *c, struct file *file)
 	thread_update(c->fs, c->thread, &c->thread_info);
 }
 
+/* The text is committed whatever becomes of this. */
+static void commit_settle(struct commit *c)
+{
+	int rc = doc_settle(c->fs, c->thread, c->settle);
+	if (rc < 0)
+		log_warning("thread %s: what thread.json says of %s is not applied: error %d",
+			c->ref.id, c->name, -rc);
+}
+
 int file_commit(struct fs *fs, struct node *node, bool durable)
 {
 	struct commit c = {.fs = fs, .node = node, .durable = durable};
@@ -209,6 +220,8 @@ int file_commit(struct fs *fs, struct node *node, bool durable)
 		commit_end(&c, file);
 	file_idle(fs, file);
 	fs_unlock(fs);
+	if (c.settle)
+		commit_settle(&c);
 	if (rc == -ENOENT && c.expired)
 		log_error("thread %s: has expired and is erased; what was written to %s is lost",
 			c.ref.id, c.name);

@@ -102,26 +102,52 @@ static void number_key(uint32_t number, char key[16])
 	snprintf(key, 16, "%u", number);
 }
 
-json_t *doc_take(struct doc_edit *edit, uint32_t number)
+/* Takes a number's entry out of "away" or "pending": a new reference, or NULL. */
+static json_t *take(struct doc_edit *edit, json_t *from, const char *key)
+{
+	json_t *value = json_incref(json_object_get(from, key));
+	if (value) {
+		json_object_del(from, key);
+		edit->changed = true;
+	}
+	return value;
+}
+
+/*
+ * What thread.json said of a turn before it came, with what the turn brings: thread.json decides
+ * the types of what shows the same, the turn what differs (M1).
+ */
+static struct blob *merge(json_t *pending, struct blob *own)
+{
+	json_auto_t *merged = json_copy(pending);
+	json_auto_t *meta = own ? json_parse(blob_data(own), blob_size(own)) : NULL;
+	const char *key;
+	json_t *value;
+	json_object_foreach(meta, key, value)
+	{
+		json_t *said = json_object_get(merged, key);
+		CLEAN_BLOB struct blob *text = json_to_shown(value);
+		CLEAN_BLOB struct blob *said_text = said ? json_to_shown(said) : NULL;
+		bool same = text && said_text && text->size == said_text->size &&
+			    !memcmp(text->data, said_text->data, text->size);
+		if (!same)
+			json_object_set(merged, key, value);
+	}
+	return json_text(merged, 0);
+}
+
+struct blob *doc_take(struct doc_edit *edit, uint32_t number, struct blob *own)
 {
 	char key[16];
 	number_key(number, key);
-	json_t *away = member(edit, "away");
-	json_t *meta = json_incref(json_object_get(json_object_get(away, key), "meta"));
-	if (json_object_del(away, key) == 0)
-		edit->changed = true;
-	json_t *pending = json_object_get(doc_pending(edit), key);
-	if (pending) {
-		json_decref(meta);
-		meta = json_incref(pending);
-		json_object_del(doc_pending(edit), key);
-		edit->changed = true;
-	}
-	if (!json_is_object(meta)) {
-		json_decref(meta);
-		return NULL;
-	}
-	return meta;
+	json_auto_t *away = take(edit, member(edit, "away"), key);
+	json_auto_t *pending = take(edit, doc_pending(edit), key);
+	json_t *remembered = json_object_get(away, "meta");
+	if (json_is_object(pending))
+		return merge(pending, own);
+	if (!own && json_is_object(remembered))
+		return json_text(remembered, 0);
+	return blob_ref(own);
 }
 
 void doc_away(struct doc_edit *edit, uint32_t number, uint64_t ino, struct blob *meta)

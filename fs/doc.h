@@ -48,8 +48,17 @@ int doc_edit_into(struct doc_edit *edit, struct thread_change *change);
 json_t *doc_own(struct doc_edit *edit);
 json_t *doc_pending(struct doc_edit *edit);
 
-/* What is kept for a turn of that number, and is so no more: a new reference, or NULL. */
-json_t *doc_take(struct doc_edit *edit, uint32_t number);
+/*
+ * The metadata of a turn of that number that comes now: its own (may be NULL) together with what
+ * was kept for it, which is kept no more. A new reference; NULL: none.
+ */
+struct blob *doc_take(struct doc_edit *edit, uint32_t number, struct blob *own);
+
+/*
+ * A turn has come, or thread.json was written, while the other was under way: what is kept for that
+ * number (0: for any) and whose turn is there goes to the turn. 0 or -errno.
+ */
+int doc_settle(struct fs *fs, struct thread *thread, uint32_t number);
 
 /* Remembers the number and metadata of a turn renamed away, till that file is gone or a turn again.
  */

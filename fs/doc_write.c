@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 enum { RETRIES = 32 };
 
@@ -89,27 +88,7 @@ static int take_times(struct writing *w)
 	return 0;
 }
 
-/* What a draft of that number has to hear: it is not in the store yet. True: there is one. */
-static bool tell_draft(struct writing *w, uint32_t number, struct blob *meta)
-{
-	bool found = false;
-	uint32_t other;
-	struct file *file;
-	fs_lock(w->fs);
-	LL_FOREACH(w->thread->files, file)
-	{
-		if (!file->draft || file->unlinked ||
-			!name_turn_parse(file->node->name, &other, NULL) || other != number)
-			continue;
-		blob_unref(file->info.meta);
-		file->info.meta = blob_ref(meta);
-		found = true;
-	}
-	fs_unlock(w->fs);
-	return found;
-}
-
-/* One entry of "turns": for a turn that is there, for a draft, or kept until the turn comes. */
+/* One entry of "turns": for a turn that is there, or kept until it comes (or is closed). */
 static int take_turn(struct writing *w, uint32_t number, json_t *value)
 {
 	char key[16];
@@ -122,8 +101,6 @@ static int take_turn(struct writing *w, uint32_t number, json_t *value)
 	struct file_info info;
 	int rc = store_turn_stat(w->fs->store, thread_ref(w->thread), number, &info);
 	if (rc == -ENOENT) {
-		if (tell_draft(w, number, meta))
-			return 0;
 		json_t *pending = doc_pending(&w->edit);
 		if (some && !json_equal(value, json_object_get(pending, key))) {
 			json_object_set(pending, key, value);
@@ -255,6 +232,67 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 	return rc;
 }
 
+/* One number's turn: 0 also if it is not there. */
+static int settle_one(struct fs *fs, struct thread *thread, uint32_t number)
+{
+	struct file_info turn;
+	struct thread_info info;
+	struct doc_edit edit = {0};
+	int rc = store_turn_stat(fs->store, thread_ref(thread), number, &turn);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	int64_t now = fs_now_ns(fs);
+	struct thread_change change = {.set = SET_DOC_MTIME, .time_ns = now, .doc.mtime_ns = now};
+	CLEAN_BLOB struct blob *meta = NULL;
+	rc = doc_edit_load(fs, thread, &edit);
+	if (!rc)
+		meta = doc_take(&edit, number, turn.meta);
+	if (!rc)
+		rc = doc_edit_into(&edit, &change);
+	struct change put = {.kind = CHANGE_PUT,
+		.name = turn.name,
+		.expect = turn.revision,
+		.set = SET_META,
+		.meta = meta};
+	if (!rc && edit.changed) {
+		rc = store_apply(
+			fs->store, thread_ref(thread), &change, &put, 1, STORE_RENEW, &info);
+		struct writing w = {.fs = fs, .changes = &put, .inos = &turn.ino, .count = 1};
+		fs_lock(fs);
+		if (!rc) {
+			tell_open_files(&w);
+			thread_update(fs, thread, &info);
+		}
+		fs_unlock(fs);
+	}
+	doc_edit_done(&edit);
+	file_info_done(&turn);
+	return rc;
+}
+
+int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
+{
+	struct doc_edit edit;
+	int rc = doc_edit_load(fs, thread, &edit);
+	if (rc < 0)
+		return rc;
+	const char *key;
+	json_t *value;
+	json_object_foreach(doc_pending(&edit), key, value)
+	{
+		uint32_t n = (uint32_t)strtoul(key, NULL, 10);
+		if (number && n != number)
+			continue;
+		rc = -ESTALE;
+		for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
+			rc = settle_one(fs, thread, n);
+		if (rc < 0)
+			break;
+	}
+	doc_edit_done(&edit);
+	return rc;
+}
+
 int doc_write(
 	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
 {
@@ -266,6 +304,8 @@ int doc_write(
 	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
 		rc = write_once(fs, thread, doc, source, &info);
 	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
+	if (!rc && info.doc.flags & DOC_PENDING)
+		rc = doc_settle(fs, thread, 0);
 	if (rc < 0)
 		return rc;
 	fs_lock(fs);

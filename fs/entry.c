@@ -117,7 +117,6 @@ static int unlink_stored(struct fs *fs, struct thread *thread, const char *name,
 	return 0;
 }
 
-/* Those who have it open go on reading it: its content is fetched before it goes. */
 static int unlink_file(struct fs *fs, struct node *node)
 {
 	char name[STORE_NAME_MAX + 1];
@@ -128,16 +127,14 @@ static int unlink_file(struct fs *fs, struct node *node)
 		return -ENOMEM;
 	}
 	file_busy(fs, file);
+	file->leaving = true;
 	struct thread *thread = node->thread;
-	bool open = file->handles;
 	bool stored = !file->draft || file->replaces;
 	bool claimed = file->claimed;
 	snprintf(name, sizeof name, "%s", node->name);
 	fs_unlock(fs);
 
-	int rc = open ? file_load(fs, node) : 0;
-	if (rc == -EIO)
-		rc = 0; /* a damaged file can be removed */
+	int rc = file_keep(fs, node);
 	if (!rc && stored)
 		rc = unlink_stored(fs, thread, name, node->ino);
 	if (!rc && claimed)

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <utlist.h>
 
+/* What is kept for those who are about to open it; larger files they look up again. */
+enum { KEEP_MAX = 1 << 20 };
+
 struct file *file_get(struct fs *fs, struct node *node)
 {
 	struct file *file = node->file;
@@ -31,6 +34,8 @@ void file_drop_if_idle(struct fs *fs, struct file *file)
 	if (!file || file->handles || file->busy || file->users || (file->draft && !file->unlinked))
 		return;
 	struct node *node = file->node;
+	if (file->unlinked && file->loaded && node->nlookup && !node->thread->dead)
+		return; /* somebody may be about to open it; its FORGET comes soon */
 	LL_DELETE(node->thread->files, file);
 	node->file = NULL;
 	blob_unref(file->content);
@@ -70,7 +75,7 @@ void file_busy(struct fs *fs, struct file *file)
 
 void file_idle(struct fs *fs, struct file *file)
 {
-	file->busy = false;
+	file->busy = file->leaving = false;
 	pthread_cond_broadcast(&fs->idle);
 	file_drop_if_idle(fs, file);
 }
@@ -142,6 +147,18 @@ int file_load(struct fs *fs, struct node *node)
 	blob_unref(content);
 	file_info_done(&info);
 	return 0;
+}
+
+int file_keep(struct fs *fs, struct node *node)
+{
+	struct stat st;
+	fs_lock(fs);
+	bool open = node->file->handles;
+	fs_unlock(fs);
+	int rc = open ? 0 : file_attr(fs, node, &st);
+	if (!rc && (open || st.st_size <= KEEP_MAX))
+		rc = file_load(fs, node);
+	return rc == -EIO ? 0 : rc;
 }
 
 int file_attr(struct fs *fs, struct node *node, struct stat *ret)

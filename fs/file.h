@@ -27,6 +27,12 @@ void file_idle(struct fs *fs, struct file *file);
 /* Sees to it that content and info are there. 0 or -errno. Takes fs->lock itself. */
 int file_load(struct fs *fs, struct node *node);
 
+/*
+ * Before a file is removed or replaced: who has it open, or is about to open what it has just
+ * looked up, goes on reading it. 0 or -errno; a damaged file is let go. Takes fs->lock itself.
+ */
+int file_keep(struct fs *fs, struct node *node);
+
 /* Attributes, from the file if it is newer, else from the store. 0 or -errno. */
 int file_attr(struct fs *fs, struct node *node, struct stat *ret);
 

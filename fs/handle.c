@@ -80,8 +80,15 @@ static int open_file(struct fs *fs, struct handle *handle)
 {
 	struct node *node = handle->node;
 	fs_lock(fs);
-	struct file *file = NULL;
+	struct file *file = node->file;
 	int rc = thread_alive(fs, node->thread) ? 0 : -ENOENT;
+	while (file && file->leaving) {
+		pthread_cond_wait(&fs->idle, &fs->lock);
+		file = node->file;
+	}
+	/* Gone since its lookup: ESTALE makes the kernel look again, and find what is there now. */
+	if (!rc && !node->hashed && !(file && file->loaded))
+		rc = -ESTALE;
 	if (!rc) {
 		file = file_get(fs, node);
 		rc = file ? 0 : -ENOMEM;

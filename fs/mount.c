@@ -136,7 +136,8 @@ static int serve(struct fs *fs)
 	fuse_loop_cfg_set_idle_threads(config, SESSION_THREADS);
 	int rc = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
-	return rc < 0 ? rc : 0; /* a signal's number is an ordinary end */
+	/* A signal's number, and a connection that an umount cut, are ordinary ends. */
+	return rc < 0 && rc != -ECONNABORTED && rc != -ENODEV ? rc : 0;
 }
 
 static int fs_start(struct fs *fs)

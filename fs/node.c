@@ -38,6 +38,12 @@ void node_known(struct node *node)
 void node_forget(struct fs *fs, struct node *node, uint64_t count)
 {
 	node->nlookup -= count < node->nlookup ? count : node->nlookup;
+	if (!node->nlookup && node->file) {
+		node_pin(node);
+		file_drop_if_idle(fs, node->file);
+		node_unpin(fs, node);
+		return;
+	}
 	node_end_if_unused(fs, node);
 }
 

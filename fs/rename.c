@@ -5,7 +5,6 @@
 #include "doc.h"
 #include "file.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/name.h"
 
@@ -22,6 +21,7 @@ struct renaming {
 	const char *name, *new_name;
 	struct node *node, *victim; /* pinned; victim NULL: there is none */
 	bool across;
+	uint32_t settle; /* a number to be settled with thread.json, or 0 */
 };
 
 /* fs->lock held. Reserves both files, always in the same order. */
@@ -38,6 +38,8 @@ static int reserve(struct renaming *r)
 	file_busy(r->fs, file);
 	if (second)
 		file_busy(r->fs, second->file);
+	if (r->victim)
+		r->victim->file->leaving = true;
 	return 0;
 }
 
@@ -85,10 +87,8 @@ static int meta_of_new_name(
 	int rc = store_file_stat(r->fs->store, thread_ref(r->from), r->name, &own);
 	if (rc < 0)
 		return rc;
-	json_auto_t *kept = edit->root ? doc_take(edit, number) : NULL;
-	if (!own.meta && kept) {
-		*ret = json_text(kept, 0);
-	} else if (!own.meta && r->victim) {
+	*ret = edit->root ? doc_take(edit, number, own.meta) : blob_ref(own.meta);
+	if (!*ret && r->victim) {
 		rc = store_file_stat(r->fs->store, thread_ref(r->to), r->new_name, &victim);
 		if (!rc)
 			*ret = blob_ref(victim.meta);
@@ -160,7 +160,12 @@ static int rename_stored_once(struct renaming *r, struct thread_info *from, stru
 			&from_thread, &thread, flags, from, to);
 	else if (!rc)
 		rc = store_apply(fs->store, thread_ref(r->from), &thread, &change, 1, flags, to);
+	bool told = edit.changed;
 	doc_edit_done(&edit);
+	uint32_t number;
+	if (!rc && !told && (to->doc.flags & DOC_PENDING) &&
+		name_turn_parse(r->new_name, &number, NULL))
+		r->settle = number;
 	if (!rc) {
 		*ret_revision = change.ret_revision;
 		*ret_meta = blob_ref(meta);
@@ -198,6 +203,8 @@ static int rename_stored(struct renaming *r)
 		thread_update(fs, r->from, &from);
 	thread_update(fs, r->to, &to);
 	fs_unlock(fs);
+	if (r->settle)
+		doc_settle(fs, r->to, r->settle);
 	return 0;
 }
 
@@ -224,16 +231,13 @@ static int rename_reserved(struct renaming *r)
 {
 	struct fs *fs = r->fs;
 	fs_lock(fs);
-	bool open = r->victim && r->victim->file->handles;
 	bool draft = r->node->file->draft, shadows = r->node->file->replaces;
 	fs_unlock(fs);
 	int rc = 0;
-	if (open) {
-		rc = file_load(fs, r->victim); /* who has it open goes on reading it */
-		if (rc < 0 && rc != -EIO)
-			return rc;
-		rc = 0;
-	}
+	if (r->victim)
+		rc = file_keep(fs, r->victim);
+	if (rc < 0)
+		return rc;
 	if (!draft)
 		return rename_stored(r);
 	char *copy = strdup(r->new_name);

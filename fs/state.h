@@ -105,6 +105,8 @@ struct file {
 	bool draft; /* not in the store yet; info.revision is NONE */
 	bool unlinked; /* nothing of it is committed any more */
 	bool kept; /* loaded at its thread's deadline because it was open */
+	bool leaving; /* being removed or replaced in the store; who opens it waits for the outcome
+		       */
 	bool claimed; /* its name is claimed in the store */
 	bool emptied; /* made or cut to nothing and not written since: commits at last release */
 	bool mapped; /* written through a mapping: any writer's flush commits */
@@ -203,4 +205,7 @@ enum {
 };
 
 #define TIMEOUT_MAX_S 86400.0
-#define INO_CONTROL (UINT64_C(1) << 60) /* st_ino of .turnfs and what is in it, and of @ names */
+/* st_ino of what is computed; far above what a store gives. Bit 62 is for the backup view. */
+#define INO_CONTROL (UINT64_C(1) << 60) /* .turnfs and what is in it */
+#define INO_STREAM (INO_CONTROL | UINT64_C(1) << 59)
+#define INO_TRANSCRIPT (INO_CONTROL | UINT64_C(1) << 58)

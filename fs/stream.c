@@ -13,7 +13,7 @@ enum { RETRIES = 32 };
 
 struct node *stream_node(struct fs *fs, struct thread *thread, const char *role)
 {
-	return node_make(fs, NODE_STREAM, thread, role, ++fs->special_ino);
+	return node_make(fs, NODE_STREAM, thread, role, INO_STREAM | ++fs->special_ino);
 }
 
 /* The first flush with something written: a turn with the next number. */

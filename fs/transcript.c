@@ -23,7 +23,9 @@ struct node *transcript_node(struct fs *fs, struct thread *thread, const char *n
 {
 	if (!transcript_is(name))
 		return NULL;
-	return node_make(fs, NODE_TRANSCRIPT, thread, name, ++fs->special_ino);
+	/* One number for all its nodes: cp compares what it looked up with what it opened. */
+	uint64_t ino = INO_TRANSCRIPT | thread->gen << 1 | (uint64_t)!strcmp(name, JSONL);
+	return node_make(fs, NODE_TRANSCRIPT, thread, name, ino);
 }
 
 bool transcript_writable(const struct node *node)
