@@ -16,6 +16,8 @@ static const char readme[] =
 	"  config     the options in force\n"
 	"  latest     the name of the thread that changed last\n"
 	"  expiring/  the threads that will expire soon, one line each\n"
+	"  expired/   the threads that have expired and are not erased yet, to read;\n"
+	"             `mv .turnfs/expired/ID .` brings one back\n"
 	"\n"
 	"A directory beside this one is a thread; NNNNNN-role.md in it is a turn. In a thread:\n"
 	"\n"

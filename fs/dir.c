@@ -67,7 +67,8 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	dir->node = node;
 	pthread_mutex_init(&dir->lock, NULL);
 	fi->fh = (uint64_t)(uintptr_t)dir;
-	bool cached = node->kind == NODE_ROOT || node->kind == NODE_THREAD;
+	bool cached =
+		node->kind == NODE_ROOT || (node->kind == NODE_THREAD && node_is_writable(node));
 	fi->cache_readdir = cached;
 	fi->keep_cache = cached;
 	if (fuse_reply_open(req, fi) == -ENOENT) {

@@ -69,11 +69,22 @@ static bool is_writer(int flags)
 }
 
 /* The kernel's part of an open: what it may cache, and when it need not ask. */
-static void open_flags(struct fuse_file_info *fi, bool private)
+static void open_flags(struct fuse_file_info *fi, struct node *node)
 {
+	bool private = node->kind != NODE_FILE;
 	fi->direct_io = private || (fi->flags & O_ACCMODE) == O_WRONLY;
-	fi->keep_cache = !private;
+	fi->keep_cache = !private && node_is_writable(node);
 	fi->noflush = !is_writer(fi->flags);
+}
+
+/*
+ * T5: what can be erased at any instant (without grace, or in .turnfs/expired) is fetched when it
+ * is opened, so that it stays readable until it is closed.
+ */
+static bool fetched_at_open(struct fs *fs, const struct handle *handle)
+{
+	return (handle->flags & O_ACCMODE) != O_WRONLY && !(handle->flags & O_TRUNC) &&
+	       (!fs->options->grace_ms || !node_is_writable(handle->node));
 }
 
 static int open_file(struct fs *fs, struct handle *handle)
@@ -96,9 +107,10 @@ static int open_file(struct fs *fs, struct handle *handle)
 	if (!rc)
 		file->handles++;
 	fs_unlock(fs);
-	if (rc < 0 || !(handle->flags & O_TRUNC) || !is_writer(handle->flags))
+	bool cut = (handle->flags & O_TRUNC) && is_writer(handle->flags);
+	if (rc < 0 || !(cut || fetched_at_open(fs, handle)))
 		return rc;
-	rc = file_cut(fs, node);
+	rc = cut ? file_cut(fs, node) : file_load(fs, node);
 	if (rc < 0) {
 		fs_lock(fs);
 		file->handles--;
@@ -150,7 +162,7 @@ void handle_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)handle;
-	open_flags(fi, node->kind != NODE_FILE);
+	open_flags(fi, node);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		handle_close(fs, handle);
 }
@@ -182,7 +194,7 @@ void handle_create(
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)handle;
-	open_flags(fi, node->kind != NODE_FILE);
+	open_flags(fi, node);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
 		handle_close(fs, handle);
 		entry_unreplied(fs, node);

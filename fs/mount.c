@@ -5,8 +5,10 @@
 #include "control.h"
 #include "dir.h"
 #include "entry.h"
+#include "expired.h"
 #include "expiry.h"
 #include "file.h"
+#include "guard.h"
 #include "handle.h"
 #include "work.h"
 #include "xattr.h"
@@ -65,16 +67,16 @@ static const struct fuse_lowlevel_ops operations = {
 	.forget = entry_forget,
 	.forget_multi = entry_forget_multi,
 	.getattr = attr_get_handler,
-	.setattr = setattr_handler,
-	.mknod = entry_mknod,
-	.mkdir = entry_mkdir,
-	.unlink = entry_unlink,
-	.rmdir = entry_rmdir,
-	.symlink = entry_symlink,
-	.rename = entry_rename,
-	.link = entry_link,
-	.open = handle_open,
-	.create = handle_create,
+	.setattr = guard_setattr,
+	.mknod = guard_mknod,
+	.mkdir = guard_mkdir,
+	.unlink = guard_unlink,
+	.rmdir = guard_rmdir,
+	.symlink = guard_symlink,
+	.rename = guard_rename,
+	.link = guard_link,
+	.open = guard_open,
+	.create = guard_create,
 	.read = handle_read,
 	.write = handle_write,
 	.flush = handle_flush,
@@ -86,10 +88,10 @@ static const struct fuse_lowlevel_ops operations = {
 	.releasedir = dir_release,
 	.fsyncdir = dir_sync,
 	.statfs = mount_statfs,
-	.setxattr = xattr_set,
+	.setxattr = guard_setxattr,
 	.getxattr = xattr_get,
 	.listxattr = xattr_list,
-	.removexattr = xattr_remove,
+	.removexattr = guard_removexattr,
 };
 
 /* The kernel's and libfuse's options; the store's name is escaped, it may have commas. */
@@ -171,6 +173,7 @@ static void fs_free(struct fs *fs)
 {
 	node_free_all(fs);
 	control_done(fs);
+	expired_done(fs);
 	blob_unref(fs->transcript.text);
 	pthread_cond_destroy(&fs->idle);
 	pthread_mutex_destroy(&fs->lock);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "backend.h"
+#include "expired_names.h"
 #include "mount.h"
 
 #include <assert.h>
@@ -175,6 +176,13 @@ struct fs {
 		uint64_t gen; /* the live thread that changed last, 0: not known */
 		int64_t mtime_ns;
 	} latest;
+
+	struct { /* what the threads in grace are called: as of `names_changes`, before until_ms */
+		struct expired_names names;
+		bool known;
+		uint64_t changes, names_changes;
+		int64_t until_ms, used_ms;
+	} expired;
 
 	atomic_bool ending; /* the session is over; set before the last commits */
 	struct { /* the transcript that was built last */

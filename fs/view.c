@@ -6,6 +6,7 @@
 
 static const struct view *const views[] = {
 	&view_expiring,
+	&view_expired,
 };
 enum { VIEWS = sizeof views / sizeof *views };
 
