@@ -33,6 +33,7 @@ struct dir_entry {
 };
 
 struct dir {
+	struct dir *prev, *next; /* in fs->dirs */
 	struct node *node;
 	pthread_mutex_t lock; /* guards what is below; a handle may be read by several threads */
 	bool filled;
@@ -51,6 +52,35 @@ struct filling {
 	size_t size, used;
 };
 
+static void entries_clear(struct dir *dir)
+{
+	for (size_t i = 0; i < dir->count; i++) {
+		if (dir->entries[i].info)
+			file_info_done(dir->entries[i].info);
+		free(dir->entries[i].info);
+		free(dir->entries[i].name);
+	}
+	dir->count = 0;
+}
+
+static void dir_free(struct fs *fs, struct dir *dir)
+{
+	fs_lock(fs);
+	DL_DELETE(fs->dirs, dir);
+	fs_unlock(fs);
+	entries_clear(dir);
+	free(dir->entries);
+	thread_page_done(&dir->page);
+	pthread_mutex_destroy(&dir->lock);
+	free(dir);
+}
+
+void dir_free_all(struct fs *fs)
+{
+	while (fs->dirs)
+		dir_free(fs, fs->dirs);
+}
+
 void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -66,36 +96,21 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	}
 	dir->node = node;
 	pthread_mutex_init(&dir->lock, NULL);
+	fs_lock(fs);
+	DL_APPEND(fs->dirs, dir);
+	fs_unlock(fs);
 	fi->fh = (uint64_t)(uintptr_t)dir;
 	bool cached =
 		node->kind == NODE_ROOT || (node->kind == NODE_THREAD && node_is_writable(node));
 	fi->cache_readdir = cached;
 	fi->keep_cache = cached;
-	if (fuse_reply_open(req, fi) == -ENOENT) {
-		pthread_mutex_destroy(&dir->lock);
-		free(dir);
-	}
-}
-
-static void entries_clear(struct dir *dir)
-{
-	for (size_t i = 0; i < dir->count; i++) {
-		if (dir->entries[i].info)
-			file_info_done(dir->entries[i].info);
-		free(dir->entries[i].info);
-		free(dir->entries[i].name);
-	}
-	dir->count = 0;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		dir_free(fs, dir);
 }
 
 void dir_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
-	struct dir *dir = (struct dir *)(uintptr_t)fi->fh;
-	entries_clear(dir);
-	free(dir->entries);
-	thread_page_done(&dir->page);
-	pthread_mutex_destroy(&dir->lock);
-	free(dir);
+	dir_free(fs_of(req), (struct dir *)(uintptr_t)fi->fh);
 	fs_reply(req, 0);
 }
 
@@ -132,6 +147,12 @@ static int entry_compare(const void *a, const void *b)
 	uint64_t left = ((const struct dir_entry *)a)->ino;
 	uint64_t right = ((const struct dir_entry *)b)->ino;
 	return left < right ? -1 : left > right;
+}
+
+static void entries_sort(struct dir *dir)
+{
+	if (dir->count) /* qsort() takes no NULL, even of nothing */
+		qsort(dir->entries, dir->count, sizeof *dir->entries, entry_compare);
 }
 
 /* Drafts of a thread, and which stored names they stand before. */
@@ -181,7 +202,7 @@ static int snapshot(struct fs *fs, struct dir *dir, struct thread *thread)
 		entries_clear(dir);
 		return rc;
 	}
-	qsort(dir->entries, dir->count, sizeof *dir->entries, entry_compare);
+	entries_sort(dir);
 	dir->filled = true;
 	return 0;
 }
@@ -202,7 +223,7 @@ static int snapshot_computed(struct fs *fs, struct dir *dir)
 		entries_clear(dir);
 		return rc;
 	}
-	qsort(dir->entries, dir->count, sizeof *dir->entries, entry_compare);
+	entries_sort(dir);
 	dir->filled = true;
 	return 0;
 }

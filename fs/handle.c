@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 enum { IN_FLIGHT_MIN = 512 << 20 };
 
@@ -33,6 +34,7 @@ static struct handle *handle_make(fuse_req_t req, struct node *node, int flags)
 	handle->gid = ctx->gid;
 	fs_lock(fs);
 	node_pin(node);
+	DL_APPEND(fs->handles, handle);
 	fs_unlock(fs);
 	return handle;
 }
@@ -48,6 +50,7 @@ static void handle_free(struct fs *fs, struct handle *handle)
 {
 	fs_lock(fs);
 	handle_uncount(fs, handle);
+	DL_DELETE(fs->handles, handle);
 	node_unpin(fs, handle->node);
 	fs_unlock(fs);
 	blob_unref(handle->text);
@@ -499,4 +502,10 @@ void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	}
 	*release = (struct flush){.work.run = release_run, .req = req, .handle = handle};
 	work_submit(fs, &release->work);
+}
+
+void handle_free_all(struct fs *fs)
+{
+	while (fs->handles)
+		handle_free(fs, fs->handles);
 }

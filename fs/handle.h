@@ -20,5 +20,8 @@ void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
  */
 void handle_close(struct fs *fs, struct handle *handle);
 
+/* When the mount has ended: frees those whose release did not come. */
+void handle_free_all(struct fs *fs);
+
 /* ftruncate() of a descriptor, or truncate() of what is no file. 0 or -errno. From the pool. */
 int handle_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t size);

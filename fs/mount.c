@@ -171,6 +171,8 @@ static void fs_stop(struct fs *fs)
 
 static void fs_free(struct fs *fs)
 {
+	handle_free_all(fs);
+	dir_free_all(fs);
 	node_free_all(fs);
 	control_done(fs);
 	expired_done(fs);

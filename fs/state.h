@@ -45,6 +45,7 @@ enum thread_view {
 
 struct thread;
 struct view;
+struct dir;
 
 struct node {
 	enum node_kind kind;
@@ -123,6 +124,7 @@ struct file {
 
 /* What fi->fh points to for files and all that is read or written like one. */
 struct handle {
+	struct handle *prev, *next; /* in fs->handles */
 	struct node *node; /* pinned */
 	enum node_kind kind; /* the node's at open; a rename over thread.json changes the node's */
 	uint32_t uid, gid; /* of the one who opened it */
@@ -157,6 +159,8 @@ struct fs {
 	struct thread *threads; /* by key; of live ones that is gen */
 	struct node *files; /* by key; of live threads' that is ino */
 	struct node *others; /* every node that is in neither table */
+	struct handle *handles; /* all that are open: an umount may leave some unreleased */
+	struct dir *dirs; /* the same for directories: dir.c */
 	size_t in_flight; /* bytes written and not committed */
 
 	uint64_t ino_next, ino_end; /* reserved in the store, not yet given */
