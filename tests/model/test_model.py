@@ -16,7 +16,7 @@ import time
 import pytest
 
 from harness import Clock, has_test_hooks, wait_until
-from world import Mismatch, World, made_up
+from world import FILES, Mismatch, World, made_up
 
 SECONDS = float(os.environ.get("TURNFS_MODEL_SECONDS", "120"))
 STEPS = int(os.environ.get("TURNFS_MODEL_STEPS", "150"))
@@ -60,10 +60,11 @@ class Round:
 def made_up_round(workshop, seed, steps):
     """Returns (operations, what went wrong or None)."""
     rng = random.Random(seed)
+    files = rng.sample(FILES, rng.choice([4, 6, len(FILES)]))  # few names meet more often
     with Round(workshop) as current:
         try:
             for _ in range(steps):
-                current.step(made_up(rng, current.world))
+                current.step(made_up(rng, current.world, files))
             current.world.op_remount()
         except FAILURES as error:
             return current.operations, error
