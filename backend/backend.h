@@ -1,5 +1,6 @@
 /*
- * What a store of conversations promises to the mount: the one interface between fs/ and the stores.
+ * What a store of conversations promises to the mount: the one interface between fs/ and the
+ * stores.
  *
  * A store keeps threads; a thread keeps files by name, each with content, times, mode, metadata and
  * a revision. It knows nothing of FUSE, of JSON or of what a file means, except that a name of the
@@ -30,14 +31,14 @@
 #include <stdint.h>
 
 enum {
-	STORE_NAME_MAX = 255,	  /* bytes of a thread's or file's name, without the NUL */
-	STORE_TURN_MAX = 999999,  /* the highest number of a turn */
+	STORE_NAME_MAX = 255, /* bytes of a thread's or file's name, without the NUL */
+	STORE_TURN_MAX = 999999, /* the highest number of a turn */
 };
 
-#define STORE_TTL_NEVER (-1)		  /* ttl_ms: the thread never expires */
-#define STORE_DEADLINE_NEVER INT64_MAX	  /* deadline_ms of such a thread */
-#define STORE_REVISION_NONE UINT64_C(0)	  /* expect: nothing of that name may be there */
-#define STORE_REVISION_ANY UINT64_MAX	  /* expect: whatever is there, or nothing */
+#define STORE_TTL_NEVER (-1) /* ttl_ms: the thread never expires */
+#define STORE_DEADLINE_NEVER INT64_MAX /* deadline_ms of such a thread */
+#define STORE_REVISION_NONE UINT64_C(0) /* expect: nothing of that name may be there */
+#define STORE_REVISION_ANY UINT64_MAX /* expect: whatever is there, or nothing */
 
 struct store;
 
@@ -49,19 +50,19 @@ struct thread_ref {
 
 struct thread_info {
 	char id[STORE_NAME_MAX + 1];
-	uint64_t gen;	     /* from store_reserve(), never 0; also the directory's inode number */
-	uint64_t revision;   /* moves with every change of the thread or of anything in it */
-	uint32_t life;	     /* how often it was revived after its deadline */
-	uint32_t last_turn;  /* the highest turn number ever used, 0: none yet */
-	uint32_t turns;	     /* turns that are there now */
-	uint32_t files;	     /* turns and attachments that are there now */
-	uint64_t bytes;	     /* their content */
-	uint32_t mode;	     /* permission bits, 07777 */
+	uint64_t gen; /* from store_reserve(), never 0; also the directory's inode number */
+	uint64_t revision; /* moves with every change of the thread or of anything in it */
+	uint32_t life; /* how often it was revived after its deadline */
+	uint32_t last_turn; /* the highest turn number ever used, 0: none yet */
+	uint32_t turns; /* turns that are there now */
+	uint32_t files; /* turns and attachments that are there now */
+	uint64_t bytes; /* their content */
+	uint32_t mode; /* permission bits, 07777 */
 	uint32_t uid, gid;
 	int64_t created_ns, mtime_ns, ctime_ns;
-	int64_t ttl_ms;	     /* STORE_TTL_NEVER or > 0 */
+	int64_t ttl_ms; /* STORE_TTL_NEVER or > 0 */
 	int64_t deadline_ms; /* last renewal + ttl_ms; STORE_DEADLINE_NEVER */
-	struct {	     /* the thread's document: its own metadata, opaque to the store */
+	struct { /* the thread's document: its own metadata, opaque to the store */
 		uint64_t ino, revision;
 		uint32_t flags; /* the caller's, kept as given */
 		uint32_t mode, uid, gid;
@@ -71,10 +72,11 @@ struct thread_info {
 
 struct file_info {
 	char name[STORE_NAME_MAX + 1];
-	uint64_t ino;	   /* from store_reserve(); kept through renames */
-	uint64_t revision; /* unlike any other revision of any file of this store, never NONE or ANY */
+	uint64_t ino; /* from store_reserve(); kept through renames */
+	uint64_t revision; /* unlike any other revision of any file of this store, never NONE or ANY
+			    */
 	uint64_t size;
-	uint32_t mode;	   /* permission bits, 07777 */
+	uint32_t mode; /* permission bits, 07777 */
 	uint32_t uid, gid;
 	int64_t mtime_ns, ctime_ns;
 	struct blob *meta; /* its metadata, opaque (fs/ keeps a JSON object here); NULL: none */
@@ -97,7 +99,7 @@ struct file_page {
 void file_page_done(struct file_page *page);
 
 enum thread_state {
-	THREAD_LIVE,  /* deadline in the future */
+	THREAD_LIVE, /* deadline in the future */
 	THREAD_GRACE, /* past it and not yet erased */
 };
 
@@ -110,17 +112,18 @@ enum {
 	SET_CONTENT = 1 << 4,
 
 	SET_CREATED = 1 << 8,
-	SET_TTL = 1 << 9,	/* together with STORE_RENEW if the deadline is to follow */
-	SET_DOC = 1 << 10,	/* doc.text and doc.flags; moves doc.revision */
+	SET_TTL = 1 << 9, /* together with STORE_RENEW if the deadline is to follow */
+	SET_DOC = 1 << 10, /* doc.text and doc.flags; moves doc.revision */
 	SET_DOC_MODE = 1 << 11,
 	SET_DOC_OWNER = 1 << 12,
 	SET_DOC_MTIME = 1 << 13,
 };
 
 enum change_kind {
-	CHANGE_PUT,    /* make the file, or set what `set` names of the one that is there */
+	CHANGE_PUT, /* make the file, or set what `set` names of the one that is there */
 	CHANGE_REMOVE, /* remove it */
-	CHANGE_RENAME, /* give it another name, replacing what has that name; sets what `set` names */
+	CHANGE_RENAME, /* give it another name, replacing what has that name; sets what `set` names
+			*/
 };
 
 /*
@@ -133,21 +136,22 @@ struct change {
 	enum change_kind kind;
 	const char *name;
 	uint64_t expect;
-	const char *to;	    /* RENAME: the new name */
+	const char *to; /* RENAME: the new name */
 	uint64_t to_expect; /* RENAME: as expect, for what has the new name */
 	unsigned set;
 	uint64_t ino;
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns;
-	struct blob *meta;	 /* borrowed; NULL with SET_META: drop it */
-	struct blob *content;	 /* borrowed */
-	uint64_t ret_revision;	 /* out: the file's new revision (PUT, RENAME) */
+	struct blob *meta; /* borrowed; NULL with SET_META: drop it */
+	struct blob *content; /* borrowed */
+	uint64_t ret_revision; /* out: the file's new revision (PUT, RENAME) */
 };
 
 /* What changes of the thread itself in the same step. */
 struct thread_change {
 	unsigned set;
-	int64_t time_ns; /* when all this happens: the ctime of the thread and of each file changed */
+	int64_t time_ns; /* when all this happens: the ctime of the thread and of each file changed
+			  */
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns, created_ns, ttl_ms;
 	struct {
@@ -160,9 +164,9 @@ struct thread_change {
 
 enum {
 	STORE_DURABLE = 1 << 0, /* return only when it would survive; else it may come later */
-	STORE_RENEW = 1 << 1,	/* deadline = now + ttl */
-	STORE_REVIVE = 1 << 2,	/* an expired thread comes back to life (life + 1, renewed); if its
-				   id has been taken since, the change is made where it lies */
+	STORE_RENEW = 1 << 1, /* deadline = now + ttl */
+	STORE_REVIVE = 1 << 2, /* an expired thread comes back to life (life + 1, renewed); if its
+				  id has been taken since, the change is made where it lies */
 };
 
 /* A turn to be appended; the store picks its number. */
@@ -171,7 +175,7 @@ struct turn_new {
 	uint64_t ino;
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns;
-	struct blob *meta;    /* borrowed, may be NULL */
+	struct blob *meta; /* borrowed, may be NULL */
 	struct blob *content; /* borrowed */
 	uint64_t ret_revision;
 };
@@ -184,19 +188,19 @@ struct root_info {
 
 struct store_usage {
 	uint64_t bytes_total, bytes_free, bytes_used; /* of the medium; used: by the store itself */
-	uint64_t threads, files;		      /* in the store, expired ones included */
+	uint64_t threads, files; /* in the store, expired ones included */
 };
 
 enum health_state { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILED };
 
 struct store_health {
 	enum health_state state;
-	int error;		/* while FAILED: what a write would return, -errno; else 0 */
-	char storage[512];	/* what and where, without any password: "SQLite store /home/…" */
-	char durability[512];	/* what close() and fsync() promise, and the worst loss, in words */
-	char problem[512];	/* empty, or what is wrong and what mends it */
-	char check[256];	/* the last integrity check: "not needed", "running", its result */
-	uint64_t damaged;	/* rows that did not verify since the start */
+	int error; /* while FAILED: what a write would return, -errno; else 0 */
+	char storage[512]; /* what and where, without any password: "SQLite store /home/…" */
+	char durability[512]; /* what close() and fsync() promise, and the worst loss, in words */
+	char problem[512]; /* empty, or what is wrong and what mends it */
+	char check[256]; /* the last integrity check: "not needed", "running", its result */
+	uint64_t damaged; /* rows that did not verify since the start */
 };
 
 enum ledger_cause {
@@ -228,9 +232,10 @@ struct ledger_page {
 void ledger_page_done(struct ledger_page *page);
 
 enum notice_kind {
-	NOTICE_THREAD,	/* the thread changed in itself: ttl, document, attributes, or came or went */
-	NOTICE_FILE,	/* a file of it changed, came or went */
-	NOTICE_LOST,	/* CHANGES_LOST: anything may have changed; drop every cache */
+	NOTICE_THREAD, /* the thread changed in itself: ttl, document, attributes, or came or went
+			*/
+	NOTICE_FILE, /* a file of it changed, came or went */
+	NOTICE_LOST, /* CHANGES_LOST: anything may have changed; drop every cache */
 };
 
 /* Something that others (never this handle of the store) changed. Names may be of what is gone. */
@@ -243,11 +248,11 @@ struct store_notice {
 
 struct store_options {
 	bool read_only;
-	bool create;	      /* make the store if it is not there */
-	bool peek;	      /* read only, beside a mount that has it: no lock is taken */
-	int timeout_ms;	      /* how long an operation may wait for a server, or for a lock at open */
-	int64_t grace_ms;     /* how long an expired thread is kept; servers erase by it themselves */
-	struct clock *clock;  /* NULL: the machine's */
+	bool create; /* make the store if it is not there */
+	bool peek; /* read only, beside a mount that has it: no lock is taken */
+	int timeout_ms; /* how long an operation may wait for a server, or for a lock at open */
+	int64_t grace_ms; /* how long an expired thread is kept; servers erase by it themselves */
+	struct clock *clock; /* NULL: the machine's */
 	/* Called on a thread of the store's, without any lock held; must not call the store. */
 	void (*on_notice)(void *arg, const struct store_notice *notice);
 	void *arg;
@@ -256,7 +261,7 @@ struct store_options {
 struct store_ops {
 	const char *name;
 	bool volatile_store; /* a restart loses all: say so */
-	bool shared;	     /* others may change it at the same time: notices come */
+	bool shared; /* others may change it at the same time: notices come */
 	void (*close)(struct store *store);
 	int64_t (*now_ms)(struct store *store);
 	int (*reserve)(struct store *store, uint32_t count, uint64_t *ret_first);
@@ -277,8 +282,8 @@ struct store_ops {
 
 	int (*file_stat)(struct store *store, struct thread_ref ref, const char *name,
 		struct file_info *ret);
-	int (*turn_stat)(struct store *store, struct thread_ref ref, uint32_t number,
-		struct file_info *ret);
+	int (*turn_stat)(
+		struct store *store, struct thread_ref ref, uint32_t number, struct file_info *ret);
 	int (*file_list)(struct store *store, struct thread_ref ref, const char *after,
 		size_t limit, bool contents, struct file_page *ret);
 	int (*file_read)(struct store *store, struct thread_ref ref, const char *name,
@@ -298,8 +303,8 @@ struct store_ops {
 
 	int (*purge)(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_purged);
 	int (*ledger_add)(struct store *store, const struct ledger_entry *entries, size_t count);
-	int (*ledger_list)(struct store *store, uint64_t after_seq, size_t limit,
-		struct ledger_page *ret);
+	int (*ledger_list)(
+		struct store *store, uint64_t after_seq, size_t limit, struct ledger_page *ret);
 	int (*usage)(struct store *store, struct store_usage *ret);
 	int (*health)(struct store *store, bool probe, struct store_health *ret);
 	int (*check)(struct store *store,
@@ -329,7 +334,8 @@ static inline int64_t store_now_ms(struct store *s)
 	return s->ops->now_ms(s);
 }
 
-/* Reserves `count` numbers, from *ret_first on, that this store never gave and never gives again. */
+/* Reserves `count` numbers, from *ret_first on, that this store never gave and never gives again.
+ */
 static inline int store_reserve(struct store *s, uint32_t count, uint64_t *ret_first)
 {
 	return s->ops->reserve(s, count, ret_first);
@@ -368,8 +374,8 @@ static inline int store_thread_list(struct store *s, enum thread_state state, ui
  * Makes a thread from id, gen, mode, uid, gid, created_ns, mtime_ns, ctime_ns, ttl_ms and doc of
  * `info`; its deadline is now + ttl_ms. EEXIST: a live one has the name (one in grace does not).
  */
-static inline int store_thread_create(struct store *s, const struct thread_info *info,
-	unsigned flags, struct thread_info *ret)
+static inline int store_thread_create(
+	struct store *s, const struct thread_info *info, unsigned flags, struct thread_info *ret)
 {
 	return s->ops->thread_create(s, info, flags, ret);
 }
@@ -441,14 +447,14 @@ static inline int store_apply(struct store *s, struct thread_ref ref,
 	return s->ops->apply(s, ref, thread, changes, count, flags, ret);
 }
 
-/* A RENAME into another live thread, in one step. EXDEV: this store cannot do that for these two. */
+/* A RENAME into another live thread, in one step. EXDEV: this store cannot do that for these two.
+ */
 static inline int store_move(struct store *s, struct thread_ref from, struct thread_ref to,
 	struct change *change, const struct thread_change *from_thread,
 	const struct thread_change *to_thread, unsigned flags, struct thread_info *ret_from,
 	struct thread_info *ret_to)
 {
-	return s->ops->move(
-		s, from, to, change, from_thread, to_thread, flags, ret_from, ret_to);
+	return s->ops->move(s, from, to, change, from_thread, to_thread, flags, ret_from, ret_to);
 }
 
 /*
@@ -523,8 +529,8 @@ static inline int store_health(struct store *s, bool probe, struct store_health 
 
 /*
  * Verifies all that is stored. `progress` (may be NULL) is called now and then on the caller's
- * thread with rows done and in all; true from it stops the check. 0, or -EIO if anything is damaged;
- * either way `ret_text` says what was found.
+ * thread with rows done and in all; true from it stops the check. 0, or -EIO if anything is
+ * damaged; either way `ret_text` says what was found.
  */
 static inline int store_check(struct store *s,
 	bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
