@@ -115,6 +115,7 @@ int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, s
 			thread->id->text);
 	if (rc < 0)
 		return rc;
+	metric_add(&fs->metrics, METRIC_TURNS_APPENDED, count);
 	fs_lock(fs);
 	thread_update(fs, thread, &info);
 	fs_unlock(fs);

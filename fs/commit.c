@@ -218,6 +218,8 @@ int file_commit(struct fs *fs, struct node *node, bool durable)
 	fs_lock(fs);
 	if (!rc)
 		commit_end(&c, file);
+	if (!rc && c.draft && name_turn_parse(c.name, NULL, NULL))
+		metric_add(&fs->metrics, METRIC_TURNS_APPENDED, 1);
 	file_idle(fs, file);
 	fs_unlock(fs);
 	if (c.settle)

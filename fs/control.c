@@ -1,6 +1,9 @@
 /* .turnfs: what the mount says about itself. */
 #include "control.h"
 
+#include "health.h"
+#include "ledger.h"
+
 #include "base/log.h"
 #include "base/text.h"
 
@@ -13,8 +16,11 @@ static const char readme[] =
 	"\n"
 	"  README.md  this text\n"
 	"  health     ok, degraded or failed, and why, in sentences\n"
+	"  metrics    numbers for Prometheus\n"
 	"  config     the options in force\n"
 	"  latest     the name of the thread that changed last\n"
+	"  ledger.jsonl  a line for each thread that went: when, and why\n"
+	"  why/ID     why a thread is not, or still, here; for any ID, not listed\n"
 	"  expiring/  the threads that will expire soon, one line each\n"
 	"  expired/   the threads that have expired and are not erased yet, to read;\n"
 	"             `mv .turnfs/expired/ID .` brings one back\n"
@@ -54,31 +60,6 @@ int control_printed(struct blob **ret, const char *format, ...)
 		return -ENOMEM;
 	*ret = blob_adopt(text, (size_t)size);
 	return *ret ? 0 : -ENOMEM;
-}
-
-static int text_health(struct fs *fs, struct blob **ret)
-{
-	static const char *const words[] = {"ok", "degraded", "failed"};
-	struct store_health health;
-	int rc = store_health(fs->store, false, &health);
-	if (rc < 0)
-		return rc;
-	char ttl[TEXT_TIME_MAX], grace[TEXT_TIME_MAX], error[512];
-	text_span_format(fs->options->ttl_ms, ttl);
-	text_span_format(fs->options->grace_ms, grace);
-	log_last_error(error, sizeof error);
-	return control_printed(ret,
-		"%s\n"
-		"storage: %s\n"
-		"durability: %s\n"
-		"%s%s%s"
-		"check: %s\n"
-		"ttl: new threads expire %s%s; then they are kept for %s\n"
-		"last error: %s\n",
-		words[health.state], health.storage, health.durability,
-		health.problem[0] ? "problem: " : "", health.problem, health.problem[0] ? "\n" : "",
-		health.check, fs->options->ttl_ms == STORE_TTL_NEVER ? "" : "after ", ttl, grace,
-		error[0] ? error : "none");
 }
 
 /* The live thread that changed last, by a walk over all of them; 0: there is none. */
@@ -136,9 +117,11 @@ static const struct {
 } files[] = {
 	{CONTROL_DIR, NULL},
 	{"README.md", text_readme},
-	{"health", text_health},
+	{"health", health_text},
+	{"metrics", metrics_text},
 	{"config", text_config},
 	{"latest", text_latest},
+	{"ledger.jsonl", ledger_text},
 };
 enum { FILES = sizeof files / sizeof *files };
 

@@ -7,6 +7,7 @@
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
+#include "ledger.h"
 
 #include "base/log.h"
 #include "base/name.h"
@@ -211,6 +212,7 @@ static int thread_make(
 		return rc;
 	fs_root_touch(fs, now);
 	expiry_add(fs, made.gen, made.deadline_ms);
+	metric_threads(&fs->metrics, 1, 0);
 	fs_lock(fs);
 	struct thread *thread = node_thread_get(fs, &made);
 	if (thread)
@@ -251,9 +253,14 @@ static int thread_unmake(struct fs *fs, struct thread *thread)
 	if (entry_has_drafts(fs, thread))
 		return -ENOTEMPTY;
 	int64_t now = fs_now_ns(fs);
-	int rc = store_thread_remove(fs->store, thread_ref(thread), now);
+	struct thread_info info;
+	int rc = store_thread_stat(fs->store, thread_ref(thread), &info);
+	if (!rc)
+		rc = store_thread_remove(fs->store, thread_ref(thread), now);
 	if (rc < 0)
 		return rc;
+	info.turns = info.last_turn; /* it is empty now: what it once had is worth telling */
+	ledger_add(fs, LEDGER_DELETED, info.id, &info, NULL);
 	fs_lock(fs);
 	thread_kill(fs, thread, false);
 	fs_unlock(fs);

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "entry.h"
 #include "expiry.h"
+#include "ledger.h"
 
 #include "base/log.h"
 #include "base/name.h"
@@ -68,8 +69,7 @@ static int names_refresh(struct fs *fs)
 	return rc;
 }
 
-/* The generation behind a name; *ret is 0 if there is none. */
-static int gen_find(struct fs *fs, const char *name, uint64_t *ret)
+int expired_gen(struct fs *fs, const char *name, uint64_t *ret)
 {
 	int64_t now = store_now_ms(fs->store);
 	fs_lock(fs);
@@ -109,7 +109,7 @@ static int info_find(struct fs *fs, const char *name, struct thread_info *ret)
 {
 	for (int i = 0; i < 2; i++) {
 		uint64_t gen;
-		int rc = gen_find(fs, name, &gen);
+		int rc = expired_gen(fs, name, &gen);
 		if (rc < 0)
 			return rc;
 		if (!gen)
@@ -181,6 +181,7 @@ static void restored(struct fs *fs, struct thread *thread, struct node *victim, 
 	expiry_add(fs, info->gen, info->deadline_ms);
 	fs_root_touch(fs, now_ns);
 	say_restored(name, info);
+	ledger_add(fs, LEDGER_RESTORED, name, info, info->id);
 }
 
 static int restore_over(struct fs *fs, struct node *node, struct node *victim, const char *name,

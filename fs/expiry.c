@@ -3,6 +3,8 @@
 
 #include "entry.h"
 #include "file.h"
+#include "health.h"
+#include "ledger.h"
 #include "notify.h"
 #include "work.h"
 
@@ -112,6 +114,7 @@ void expiry_revived(struct fs *fs, const struct thread_info *info)
 		return;
 	}
 	log_notice("thread %s: a write that began before its deadline brought it back", info->id);
+	ledger_add(fs, LEDGER_RESTORED, info->id, info, info->id);
 	expiry_add(fs, info->gen, info->deadline_ms);
 	fs_root_touch(fs, fs_now_ns(fs));
 	notify_inode(fs, &fs->root, true);
@@ -129,7 +132,9 @@ static int load_state(struct fs *fs, enum thread_state state)
 		for (size_t i = 0; i < page.count; i++) {
 			const struct thread_info *t = &page.items[i];
 			after = t->gen;
+			health_found(fs, t, state == THREAD_LIVE);
 			if (state == THREAD_GRACE) {
+				ledger_found(fs, t);
 				if (t->deadline_ms > fs->root_expiry_ms)
 					fs->root_expiry_ms = t->deadline_ms;
 				continue;
@@ -216,6 +221,7 @@ static void expire(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 		snprintf(id, sizeof id, "%s", thread->id->text);
 	}
 	fs_unlock(fs);
+	ledger_expired(fs, gen, deadline_ms);
 	if (!thread)
 		return;
 	if (fs->options->grace_ms == 0)
@@ -290,10 +296,13 @@ static void purge_run(struct fs *fs, struct work *work)
 {
 	size_t purged = 1;
 	free(work);
+	ledger_settle(fs); /* that a thread expired is to be told before that it is erased */
 	while (purged && !fs->ending) {
 		int rc = store_purge(fs->store, fs->options->grace_ms, PURGE_STEP, &purged);
 		if (rc < 0)
 			break;
+		if (purged)
+			ledger_purged(fs);
 		if (purged)
 			usleep(2000);
 	}

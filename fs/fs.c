@@ -38,6 +38,7 @@ int fs_ino_new(struct fs *fs, uint64_t *ret)
 
 void fs_reply(fuse_req_t req, int rc)
 {
+	metric_error(&fs_of(req)->metrics, rc);
 	fuse_reply_err(req, rc < 0 ? -rc : 0);
 }
 

@@ -204,11 +204,14 @@ void handle_create(
 	}
 }
 
-static void reply_slice(fuse_req_t req, const struct blob *text, size_t size, off_t offset)
+/* Returns how many bytes that were. */
+static size_t reply_slice(fuse_req_t req, const struct blob *text, size_t size, off_t offset)
 {
 	size_t total = blob_size(text);
 	size_t from = offset < 0 || (size_t)offset > total ? total : (size_t)offset;
-	fuse_reply_buf(req, blob_data(text) + from, size < total - from ? size : total - from);
+	size_t count = size < total - from ? size : total - from;
+	fuse_reply_buf(req, blob_data(text) + from, count);
+	return count;
 }
 
 void handle_read(
@@ -228,7 +231,7 @@ void handle_read(
 	CLEAN_BLOB struct blob *text =
 		blob_ref(handle->kind == NODE_FILE ? node->file->content : handle->text);
 	fs_unlock(fs);
-	reply_slice(req, text, size, offset);
+	metric_add(&fs->metrics, METRIC_BYTES_READ, reply_slice(req, text, size, offset));
 }
 
 /* W9: what makes a single write impossible. */
@@ -307,6 +310,7 @@ void handle_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size, 
 	handle->counted += size;
 	fs->in_flight += size;
 	fs_unlock(fs);
+	metric_add(&fs->metrics, METRIC_BYTES_WRITTEN, size);
 	fuse_reply_write(req, size);
 }
 
@@ -393,6 +397,7 @@ struct flush {
 	fuse_req_t req;
 	struct handle *handle;
 	bool sync;
+	int64_t begun_ns; /* for the metrics: waiting counts */
 };
 
 static void flush_run(struct fs *fs, struct work *work)
@@ -401,6 +406,7 @@ static void flush_run(struct fs *fs, struct work *work)
 	int rc = handle_commit(fs, flush->handle, flush->sync);
 	if (!rc && flush->sync)
 		rc = store_sync(fs->store);
+	metric_took(&fs->metrics.commit, flush->begun_ns);
 	fs_reply(flush->req, rc);
 	free(flush);
 }
@@ -413,7 +419,11 @@ static void flush_submit(fuse_req_t req, struct handle *handle, bool sync)
 		fs_reply(req, -ENOMEM);
 		return;
 	}
-	*flush = (struct flush){.work.run = flush_run, .req = req, .handle = handle, .sync = sync};
+	*flush = (struct flush){.work.run = flush_run,
+		.req = req,
+		.handle = handle,
+		.sync = sync,
+		.begun_ns = metric_now_ns()};
 	work_submit(fs_of(req), &flush->work);
 }
 

@@ -33,7 +33,7 @@ struct ledger {
 	struct ledger_entry *lines;
 	size_t line_count, line_capacity;
 	bool flushing, scheduled;
-	/* of the one who is flushing */
+	uint64_t seen[KNOWN]; /* hashes of (gen, deadline) said last: a heap may say one twice */
 	bool begun; /* it has been seen to that the ledger has a beginning */
 	uint64_t purged_seq; /* the last line that ledger_purged() has seen */
 	/* hashes of ids that expired, at random places: a lookup must not cost anything */
@@ -51,15 +51,14 @@ static uint64_t id_hash(const char *id)
 static void know_expired(struct ledger *ledger, const char *id)
 {
 	uint64_t hash = id_hash(id);
-	atomic_store_explicit(
-		&ledger->known[(hash >> 20) % KNOWN], hash, memory_order_relaxed);
+	atomic_store_explicit(&ledger->known[(hash >> 20) % KNOWN], hash, memory_order_relaxed);
 }
 
 bool ledger_knows_expired(struct fs *fs, const char *id)
 {
 	uint64_t hash = id_hash(id);
-	return atomic_load_explicit(&fs->ledger->known[(hash >> 20) % KNOWN],
-		       memory_order_relaxed) == hash;
+	return atomic_load_explicit(
+		       &fs->ledger->known[(hash >> 20) % KNOWN], memory_order_relaxed) == hash;
 }
 
 int ledger_init(struct fs *fs)
@@ -138,8 +137,8 @@ struct entered {
 	bool any;
 };
 
-static int entered_add(struct ledger *ledger, struct entered *entered,
-	const struct ledger_entry *line)
+static int entered_add(
+	struct ledger *ledger, struct entered *entered, const struct ledger_entry *line)
 {
 	if (!entered->any)
 		entered->oldest_ms = line->cause == LEDGER_BEGAN ? INT64_MIN : line->time_ms;
@@ -178,8 +177,7 @@ static int entered_read(struct fs *fs, struct entered *entered)
 }
 
 /* What was found at start and is entered already, or so old that its line was dropped, goes. */
-static size_t drop_entered(
-	const struct entered *entered, struct expiry *expiries, size_t count)
+static size_t drop_entered(const struct entered *entered, struct expiry *expiries, size_t count)
 {
 	size_t left = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -270,6 +268,7 @@ void ledger_settle(struct fs *fs)
 	pthread_mutex_lock(&ledger->lock);
 	while (ledger->flushing)
 		pthread_cond_wait(&ledger->flushed, &ledger->lock);
+	bool begun = ledger->begun;
 	while (!rc && (ledger->expiry_count || ledger->line_count || !ledger->begun)) {
 		struct expiry *expiries = ledger->expiries;
 		struct ledger_entry *lines = ledger->lines;
@@ -280,14 +279,15 @@ void ledger_settle(struct fs *fs)
 		ledger->line_count = ledger->line_capacity = 0;
 		ledger->flushing = true;
 		pthread_mutex_unlock(&ledger->lock);
-		if (!ledger->begun && begin(fs, expiries, &expiry_count) == 0)
-			ledger->begun = true;
-		rc = enter(fs, expiries, expiry_count, lines, line_count);
-		if (!ledger->begun)
-			rc = -EIO; /* said by the store; tried again next time */
+		if (!begun)
+			rc = begin(fs, expiries, &expiry_count);
+		begun = !rc;
+		int entered = enter(fs, expiries, expiry_count, lines, line_count);
+		rc = rc ? rc : entered;
 		free(expiries);
 		free(lines);
 		pthread_mutex_lock(&ledger->lock);
+		ledger->begun = begun;
 		ledger->flushing = false;
 		pthread_cond_broadcast(&ledger->flushed);
 	}
@@ -316,6 +316,18 @@ static void schedule_and_unlock(struct fs *fs)
 	}
 }
 
+void ledger_start(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->ledger->lock);
+	schedule_and_unlock(fs);
+}
+
+void ledger_stop(struct fs *fs)
+{
+	if (fs->ledger)
+		ledger_settle(fs);
+}
+
 void ledger_found(struct fs *fs, const struct thread_info *info)
 {
 	struct ledger *ledger = fs->ledger;
@@ -337,11 +349,18 @@ void ledger_expired(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 {
 	struct expiry expiry = {
 		.gen = gen, .deadline_ms = deadline_ms, .time_ms = store_now_ms(fs->store)};
-	metric_add(&fs->metrics, METRIC_EXPIRIES, 1);
-	metric_threads(&fs->metrics, -1, 1);
+	uint64_t hash = (gen << 24) ^ (uint64_t)deadline_ms;
 	pthread_mutex_lock(&fs->ledger->lock);
+	uint64_t *seen = &fs->ledger->seen[gen % KNOWN];
+	if (*seen == hash) {
+		pthread_mutex_unlock(&fs->ledger->lock);
+		return;
+	}
+	*seen = hash;
 	push_expiry(fs->ledger, &expiry);
 	schedule_and_unlock(fs);
+	metric_add(&fs->metrics, METRIC_EXPIRIES, 1);
+	metric_threads(&fs->metrics, -1, 1);
 }
 
 void ledger_add(struct fs *fs, enum ledger_cause cause, const char *id,
@@ -368,9 +387,15 @@ void ledger_add(struct fs *fs, enum ledger_cause cause, const char *id,
 		metric_threads(&fs->metrics, -1, 0);
 	}
 	pthread_mutex_lock(&fs->ledger->lock);
+	bool begun = fs->ledger->begun;
+	pthread_mutex_unlock(&fs->ledger->lock);
+	if (!begun || cause == LEDGER_RESTORED) /* its expiry comes first */
+		ledger_settle(fs);
+	if (store_lines(fs, &line, 1) == 0)
+		return;
+	pthread_mutex_lock(&fs->ledger->lock);
 	push_line(fs->ledger, &line);
 	pthread_mutex_unlock(&fs->ledger->lock);
-	ledger_settle(fs);
 }
 
 size_t ledger_refused(struct fs *fs, struct ledger_entry **ret)
@@ -429,7 +454,8 @@ static const char *cause_word(enum ledger_cause cause)
 static int line_print(struct blob **text, const struct ledger_entry *line)
 {
 	char time[TEXT_TIME_MAX], deadline[TEXT_TIME_MAX];
-	bool never = line->deadline_ms == STORE_DEADLINE_NEVER;
+	bool expired = line->cause == LEDGER_EXPIRED || line->cause == LEDGER_PURGED;
+	bool never = !expired || line->deadline_ms == STORE_DEADLINE_NEVER;
 	bool forever = line->ttl_ms == STORE_TTL_NEVER;
 	if (line->cause == LEDGER_BEGAN)
 		return 0;
@@ -438,9 +464,9 @@ static int line_print(struct blob **text, const struct ledger_entry *line)
 		text_time_ns(line->deadline_ms * 1000000, deadline);
 	json_auto_t *object = json_pack("{s:s, s:s, s:s, s:I, s:o, s:s?, s:s?}", "time", time, "id",
 		line->id, "cause", cause_word(line->cause), "turns", (json_int_t)line->turns,
-		"ttl_seconds",
-		forever ? json_null() : json_real((double)line->ttl_ms / 1000), "expired_at",
-		never ? NULL : deadline, "detail", line->detail[0] ? line->detail : NULL);
+		"ttl_seconds", forever ? json_null() : json_real((double)line->ttl_ms / 1000),
+		"expired_at", never ? NULL : deadline, "detail",
+		line->detail[0] ? line->detail : NULL);
 	if (!forever && line->ttl_ms % 1000 == 0)
 		json_object_set_new(object, "ttl_seconds", json_integer(line->ttl_ms / 1000));
 	CLEAN_BLOB struct blob *json = json_text(object, 0);

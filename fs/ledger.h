@@ -12,6 +12,11 @@ int ledger_init(struct fs *fs);
 /* Takes NULL for what was never begun; what is not in the store by now is given up. */
 void ledger_done(struct fs *fs);
 
+/* At start, once the pool runs: what was found is entered in the background. At the end: the rest.
+ */
+void ledger_start(struct fs *fs);
+void ledger_stop(struct fs *fs); /* also where nothing was begun */
+
 /* At start: a thread in grace; it is entered unless the ledger has that expiry already. */
 void ledger_found(struct fs *fs, const struct thread_info *info);
 
@@ -19,9 +24,9 @@ void ledger_found(struct fs *fs, const struct thread_info *info);
 void ledger_expired(struct fs *fs, uint64_t gen, int64_t deadline_ms);
 
 /*
- * A thread was deleted, renamed (its former name is `id`, `detail` the new one), restored (`detail`:
- * under which name) or found to be lost. It is in the store, or the store refuses, when this returns.
- * Without any lock held; not from the expiry thread.
+ * A thread was deleted, renamed (its former name is `id`, `detail` the new one), restored
+ * (`detail`: under which name) or found to be lost. It is in the store, or the store refuses, when
+ * this returns. Without any lock held; not from the expiry thread.
  */
 void ledger_add(struct fs *fs, enum ledger_cause cause, const char *id,
 	const struct thread_info *info, const char *detail);

@@ -5,6 +5,7 @@
 #include "caller.h"
 #include "control.h"
 #include "file.h"
+#include "ledger.h"
 #include "stream.h"
 #include "transcript.h"
 #include "view.h"
@@ -205,6 +206,8 @@ void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (!(rc = fs_thread_of(fs, parent, &thread)))
 		rc = doc_about_to_be_made(req, thread, name) ? -ENOENT
 							     : entry_find(fs, thread, name, &node);
+	if (rc == -ENOENT && dir->kind == NODE_ROOT && ledger_knows_expired(fs, name))
+		metric_add(&fs->metrics, METRIC_EXPIRED_LOOKUPS, 1);
 	if (rc < 0)
 		fs_reply(req, rc);
 	else

@@ -3,6 +3,7 @@
 
 #include "attr.h"
 #include "control.h"
+#include "counted.h"
 #include "dir.h"
 #include "entry.h"
 #include "expired.h"
@@ -10,6 +11,7 @@
 #include "file.h"
 #include "guard.h"
 #include "handle.h"
+#include "ledger.h"
 #include "work.h"
 #include "xattr.h"
 
@@ -147,7 +149,11 @@ static int fs_start(struct fs *fs)
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
 	fs->expiry_wake = fs->expiry_timer = -1;
-	int rc = root_init(fs);
+	fs->start.ms = store_now_ms(fs->store);
+	fs->start.wall_ns = clock_wall_ns();
+	int rc = ledger_init(fs);
+	if (!rc)
+		rc = root_init(fs);
 	if (!rc)
 		rc = control_init(fs);
 	if (!rc)
@@ -156,6 +162,8 @@ static int fs_start(struct fs *fs)
 		rc = work_init(fs);
 	if (!rc)
 		rc = expiry_start(fs);
+	if (!rc)
+		ledger_start(fs);
 	return rc;
 }
 
@@ -167,6 +175,7 @@ static void fs_stop(struct fs *fs)
 	if (fs->work.last)
 		work_done(fs);
 	file_commit_all(fs);
+	ledger_stop(fs);
 }
 
 static void fs_free(struct fs *fs)
@@ -176,6 +185,7 @@ static void fs_free(struct fs *fs)
 	node_free_all(fs);
 	control_done(fs);
 	expired_done(fs);
+	ledger_done(fs);
 	blob_unref(fs->transcript.text);
 	pthread_cond_destroy(&fs->idle);
 	pthread_mutex_destroy(&fs->lock);
@@ -185,10 +195,12 @@ int mount_serve(struct store *store, const struct mount_options *options, const 
 	void (*ready)(void *arg), void *arg, struct errtext *error)
 {
 	struct fs fs = {.store = store, .options = options, .ready = ready, .ready_arg = arg};
+	const struct fuse_lowlevel_ops all = counted(&operations);
+	fs.start.mountpoint = mountpoint;
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int rc = session_arguments(options, &args);
 	if (!rc) {
-		fs.session = fuse_session_new(&args, &operations, sizeof operations, &fs);
+		fs.session = fuse_session_new(&args, &all, sizeof all, &fs);
 		rc = fs.session ? 0 : -EINVAL;
 	}
 	fuse_opt_free_args(&args);

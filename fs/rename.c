@@ -4,6 +4,7 @@
 #include "control.h"
 #include "doc.h"
 #include "file.h"
+#include "ledger.h"
 
 #include "base/log.h"
 #include "base/name.h"
@@ -399,7 +400,7 @@ static int rename_thread(struct fs *fs, const char *name, const char *to, unsign
 	rc = entry_find_thread(fs, to, &victim);
 	if (rc == -ENOENT)
 		rc = 0;
-	struct thread_info info;
+	struct thread_info info, replaced = {0};
 	int64_t now = fs_now_ns(fs);
 	if (!rc && victim && entry_has_drafts(fs, (struct thread *)victim))
 		rc = flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY;
@@ -408,16 +409,26 @@ static int rename_thread(struct fs *fs, const char *name, const char *to, unsign
 			!(flags & RENAME_NOREPLACE), now, &info);
 	fs_lock(fs);
 	if (!rc) {
-		if (victim && victim != node)
+		if (victim && victim != node) {
+			replaced.gen = ((struct thread *)victim)->gen;
+			replaced.ttl_ms = ((struct thread *)victim)->ttl_ms;
+			replaced.deadline_ms = ((struct thread *)victim)->deadline_ms;
 			thread_kill(fs, (struct thread *)victim, false);
+		}
 		thread_update(fs, (struct thread *)node, &info);
 	}
 	node_unpin(fs, node);
 	node_unpin(fs, victim);
 	fs_unlock(fs);
-	if (!rc)
-		fs_root_touch(fs, now);
-	return rc;
+	if (rc < 0)
+		return rc;
+	fs_root_touch(fs, now);
+	if (!replaced.gen && !strcmp(name, to))
+		return 0;
+	if (replaced.gen)
+		ledger_add(fs, LEDGER_DELETED, to, &replaced, "an empty one, replaced by a rename");
+	ledger_add(fs, LEDGER_RENAMED, name, &info, to);
+	return 0;
 }
 
 void entry_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,

@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "expired_names.h"
+#include "metrics.h"
 #include "mount.h"
 
 #include <assert.h>
@@ -187,6 +188,18 @@ struct fs {
 		uint64_t changes, names_changes;
 		int64_t until_ms, used_ms;
 	} expired;
+
+	struct ledger *ledger; /* ledger.c */
+	struct metrics metrics;
+	struct { /* threads near their deadline, as last counted: health.c */
+		atomic_llong count, counted_ms;
+		atomic_bool counting;
+	} expiring;
+	struct { /* set at start, the same from then on */
+		const char *mountpoint;
+		int64_t ms, wall_ns; /* by the store's clock, by the machine's */
+		uint64_t threads, turns; /* found in the store */
+	} start;
 
 	atomic_bool ending; /* the session is over; set before the last commits */
 	struct { /* the transcript that was built last */

@@ -7,6 +7,7 @@
 static const struct view *const views[] = {
 	&view_expiring,
 	&view_expired,
+	&view_why,
 };
 enum { VIEWS = sizeof views / sizeof *views };
 

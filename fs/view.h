@@ -40,3 +40,4 @@ int view_file(struct fs *fs, const struct view *view, const char *name, struct n
 /* Each defined in its own file. */
 extern const struct view view_expired;
 extern const struct view view_expiring;
+extern const struct view view_why;

@@ -175,6 +175,19 @@ void text_span_format(int64_t ms, char ret[TEXT_TIME_MAX])
 	snprintf(ret, TEXT_TIME_MAX, "%" PRId64 "%s", ms / unit->factor, unit->suffix);
 }
 
+void text_span_rough(int64_t ms, char ret[TEXT_TIME_MAX])
+{
+	long long s = ms > 0 ? ms / 1000 : 0;
+	if (s < 60)
+		snprintf(ret, TEXT_TIME_MAX, "%llds", s);
+	else if (s < 3600)
+		snprintf(ret, TEXT_TIME_MAX, "%lldm %02llds", s / 60, s % 60);
+	else if (s < 48 * 3600)
+		snprintf(ret, TEXT_TIME_MAX, "%lldh %02lldm", s / 3600, s / 60 % 60);
+	else
+		snprintf(ret, TEXT_TIME_MAX, "%lldd %02lldh", s / 86400, s / 3600 % 24);
+}
+
 int text_size_parse(const char *text, uint64_t *ret_bytes)
 {
 	static const char letters[] = "kmgtp";

@@ -1,0 +1,51 @@
+/* .turnfs/why: answers to any id a thread could have, and lists nothing (R3). */
+#include "expired.h"
+#include "ledger.h"
+#include "view.h"
+#include "why_text.h"
+
+#include "base/name.h"
+
+#include <stdlib.h>
+
+static int why_find(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+{
+	int rc = name_thread_check(name);
+	if (rc < 0)
+		return rc == -EINVAL ? -ENOENT : rc;
+	return view_file(fs, view, name, ret);
+}
+
+static int why_list(struct fs *fs, const struct view *view, struct view_list *ret)
+{
+	return 0;
+}
+
+static int why_read(struct fs *fs, const struct node *node, struct blob **ret)
+{
+	struct ledger_entry *refused;
+	struct why_context context = {
+		.mountpoint = fs->start.mountpoint,
+		.storage = fs->options->source,
+		.ttl_ms = fs->options->ttl_ms,
+		.grace_ms = fs->options->grace_ms,
+		.start_ms = fs->start.ms,
+	};
+	bool live;
+	ledger_settle(fs);
+	int rc = expired_gen(fs, node->name, &context.grace_gen);
+	if (rc < 0)
+		return rc;
+	context.more_count = ledger_refused(fs, &refused);
+	context.more = refused;
+	rc = why_text(fs->store, node->name, &context, ret, &live);
+	free(refused);
+	return rc;
+}
+
+const struct view view_why = {
+	.name = "why",
+	.find = why_find,
+	.list = why_list,
+	.text = why_read,
+};
