@@ -14,6 +14,9 @@ enum {
 int command_mount(int argc, char **argv);
 int command_umount(int argc, char **argv);
 int command_list(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_why(int argc, char **argv);
+int command_check(int argc, char **argv);
 
 /* Prints "turnfs: " and one line on stderr, without control characters. Returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -13,28 +13,27 @@
 #include <time.h>
 
 static const char help[] =
-	"usage: turnfs list [--json] [WHERE]\n"
+	"usage: turnfs list [--json] [--sort=ORDER] [--reverse] [--expiring TIME] [--expired]\n"
+	"                   [WHERE]\n"
 	"\n"
 	"The live threads, last used first: id, turns, last use, time left, title.\n"
 	"WHERE is a mountpoint or a store; without it the only mount, else the default store.\n"
 	"\n"
-	"  --json   an array of objects: id, title, turn_count, updated_at, expires_at,\n"
-	"           seconds_left (null: never)\n"
+	"  --sort=ORDER       used (last used first), left (the least time left first), turns,\n"
+	"                     id, title; -r or --reverse turns it round\n"
+	"  --expiring TIME    only those that expire within TIME: 90s 30m 2h 7d\n"
+	"  --expired          those that have expired and can still be restored\n"
+	"  --json             an array of objects: id, title, turn_count, updated_at, expires_at,\n"
+	"                     seconds_left (null: never; less than 0: expired)\n"
 	"  -h, --help         -V, --version\n";
 
-/* "23h 59m", "59s", "never": two units at most. */
-static void left_format(int64_t left_ms, char *text, size_t size)
-{
-	long long s = left_ms > 0 ? left_ms / 1000 : 0;
-	if (s < 60)
-		snprintf(text, size, "%llds", s);
-	else if (s < 3600)
-		snprintf(text, size, "%lldm %02llds", s / 60, s % 60);
-	else if (s < 48 * 3600)
-		snprintf(text, size, "%lldh %02lldm", s / 3600, s / 60 % 60);
-	else
-		snprintf(text, size, "%lldd %02lldh", s / 86400, s / 3600 % 24);
-}
+/* What `turnfs list` was asked for. */
+struct wish {
+	const char *where; /* NULL: not said */
+	bool json, expired, reverse;
+	int64_t expiring_ms; /* -1: all */
+	enum overview_order order;
+};
 
 static void time_format(int64_t ns, char *text, size_t size)
 {
@@ -50,17 +49,19 @@ static void print_padded(const char *text, size_t width)
 	printf("%s%*s  ", text, own < width ? (int)(width - own) : 0, "");
 }
 
-static void print_row(const struct overview *overview, const struct listed *item, size_t width)
+static void print_row(
+	const struct overview *overview, const struct listed *item, bool expired, size_t width)
 {
-	char left[32] = "never", used[32];
+	char left[TEXT_TIME_MAX] = "never", used[32];
+	int64_t left_ms = item->deadline_ms - overview->now_ms;
 	if (item->deadline_ms != STORE_DEADLINE_NEVER)
-		left_format(item->deadline_ms - overview->now_ms, left, sizeof(left));
+		text_span_rough(expired ? -left_ms : left_ms, left);
 	time_format(item->updated_ns, used, sizeof(used));
 	print_padded(item->id, width);
 	printf("%5u  %-16s  %-8s  %s\n", item->turns, used, left, item->title ? item->title : "");
 }
 
-static int print_table(const struct overview *overview)
+static int print_table(const struct overview *overview, bool expired)
 {
 	size_t width = 2;
 	for (size_t i = 0; i < overview->count; i++) {
@@ -70,9 +71,10 @@ static int print_table(const struct overview *overview)
 		width = own > width && own <= 40 ? own : width;
 	}
 	print_padded("ID", width);
-	printf("%5s  %-16s  %-8s  %s\n", "TURNS", "LAST USE", "LEFT", "TITLE");
+	printf("%5s  %-16s  %-8s  %s\n", "TURNS", "LAST USE", expired ? "GONE FOR" : "LEFT",
+		"TITLE");
 	for (size_t i = 0; i < overview->count; i++)
-		print_row(overview, &overview->items[i], width);
+		print_row(overview, &overview->items[i], expired, width);
 	return CLI_DONE;
 }
 
@@ -102,44 +104,93 @@ static int print_json(const struct overview *overview)
 	return CLI_DONE;
 }
 
-static int list(const char *argument, bool json)
+static int list(const struct wish *wish)
 {
 	struct errtext error = {""};
 	struct overview overview = {0};
 	struct where where = {0};
-	if (where_resolve(argument, &where, &error) < 0)
+	if (where_resolve(wish->where, &where, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
-	int rc = where.mountpoint ? overview_of_mount(where.mountpoint, &overview, &error)
-				  : overview_of_store(where.store.where, &overview, &error);
+	int rc = where.mountpoint
+			 ? overview_of_mount(where.mountpoint, wish->expired, &overview, &error)
+			 : overview_of_store(where.store.where, wish->expired, &overview, &error);
 	where_done(&where);
 	if (rc < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);
-	overview_sort(&overview);
-	int status = json ? print_json(&overview) : print_table(&overview);
+	if (wish->expiring_ms >= 0)
+		overview_keep_expiring(&overview, wish->expiring_ms);
+	overview_sort(&overview, wish->order, wish->reverse);
+	int status = wish->json ? print_json(&overview) : print_table(&overview, wish->expired);
 	overview_done(&overview);
 	return status;
+}
+
+static int order_parse(const char *text, enum overview_order *ret)
+{
+	static const char *const names[] = {[OVERVIEW_BY_USE] = "used",
+		[OVERVIEW_BY_LEFT] = "left",
+		[OVERVIEW_BY_TURNS] = "turns",
+		[OVERVIEW_BY_ID] = "id",
+		[OVERVIEW_BY_TITLE] = "title"};
+	for (int i = 0; text && i <= OVERVIEW_BY_TITLE; i++) {
+		if (strcmp(text, names[i]) != 0)
+			continue;
+		*ret = (enum overview_order)i;
+		return CLI_DONE;
+	}
+	return cli_fail(CLI_USAGE, "--sort needs one of used, left, turns, id, title");
+}
+
+static int expiring_parse(const char *text, int64_t *ret)
+{
+	if (text && text_span_parse(text, ret) == 0 && *ret >= 0)
+		return CLI_DONE;
+	return cli_fail(CLI_USAGE, "--expiring needs a time: 90s, 30m, 2h, 7d");
+}
+
+/* One option. CLI_DONE, or another status and it has been said. */
+static int option_take(struct wish *wish, struct args *args, const char *name)
+{
+	if (!strcmp(name, "json"))
+		wish->json = true;
+	else if (!strcmp(name, "expired"))
+		wish->expired = true;
+	else if (!strcmp(name, "reverse") || !strcmp(name, "r"))
+		wish->reverse = true;
+	else if (!strcmp(name, "sort"))
+		return order_parse(args_value(args), &wish->order);
+	else if (!strcmp(name, "expiring"))
+		return expiring_parse(args_value(args), &wish->expiring_ms);
+	else
+		return cli_fail(CLI_USAGE,
+			"'%s' is not understood: `turnfs list --help` tells the options", name);
+	return CLI_DONE;
 }
 
 int command_list(int argc, char **argv)
 {
 	struct args args;
-	const char *text, *argument = NULL;
-	bool json = false;
+	const char *text;
+	struct wish wish = {.expiring_ms = -1};
 	args_init(&args, argc, argv);
 	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		if (kind == ARG_OPERAND && !argument)
-			argument = text;
-		else if (kind == ARG_OPTION && !strcmp(text, "json"))
-			json = true;
+		int status = CLI_DONE;
+		if (kind == ARG_OPERAND && !wish.where)
+			wish.where = text;
 		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
 			return fputs(help, stdout) < 0;
 		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
 			return cli_version();
+		else if (kind == ARG_OPTION)
+			status = option_take(&wish, &args, text);
 		else
-			return cli_fail(CLI_USAGE,
-				"'%s' is not understood: turnfs list [--json] "
-				"[WHERE]",
-				text);
+			status = cli_fail(CLI_USAGE,
+				"'%s' is not understood: turnfs list [OPTION…] [WHERE]", text);
+		if (status != CLI_DONE)
+			return status;
 	}
-	return list(argument, json);
+	if (wish.expired && wish.expiring_ms >= 0)
+		return cli_fail(
+			CLI_USAGE, "what --expired lists has expired: leave out --expiring");
+	return list(&wish);
 }

@@ -17,7 +17,10 @@ static const struct command commands[] = {
 	{"mount", command_mount,
 		"mount a store of conversations on a directory, or list the mounts"},
 	{"umount", command_umount, "unmount it; returns when the store is closed"},
+	{"status", command_status, "how a mount is: ok, degraded or down, and why"},
 	{"list", command_list, "list the threads: turns, last use, time left"},
+	{"why", command_why, "what became of a thread, and how to have it back"},
+	{"check", command_check, "verify all that a store has"},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "expired_names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -50,18 +51,71 @@ int overview_add(struct overview *overview, const struct listed *item)
 	return 0;
 }
 
-static int newer_first(const void *a, const void *b)
+static int compare_number(int64_t one, int64_t other)
 {
-	const struct listed *one = a, *other = b;
-	if (one->updated_ns != other->updated_ns)
-		return one->updated_ns < other->updated_ns ? 1 : -1;
-	return strcmp(one->id, other->id);
+	return (one > other) - (one < other);
 }
 
-void overview_sort(struct overview *overview)
+static int compare_titles(const char *one, const char *other)
 {
+	if (!one || !other)
+		return !one - !other;
+	return strcoll(one, other);
+}
+
+struct order {
+	enum overview_order by;
+	bool reverse;
+};
+
+static int compare(const void *a, const void *b, void *arg)
+{
+	const struct listed *one = a, *other = b;
+	const struct order *order = arg;
+	int result = 0;
+	switch (order->by) {
+	case OVERVIEW_BY_USE:
+		result = compare_number(other->updated_ns, one->updated_ns);
+		break;
+	case OVERVIEW_BY_LEFT:
+		result = compare_number(one->deadline_ms, other->deadline_ms);
+		break;
+	case OVERVIEW_BY_TURNS:
+		result = compare_number(other->turns, one->turns);
+		break;
+	case OVERVIEW_BY_TITLE:
+		result = compare_titles(one->title, other->title);
+		break;
+	case OVERVIEW_BY_ID:
+		break;
+	}
+	if (!result)
+		result = strcmp(one->id, other->id);
+	return order->reverse ? -result : result;
+}
+
+void overview_sort(struct overview *overview, enum overview_order by, bool reverse)
+{
+	struct order order = {.by = by, .reverse = reverse};
 	if (overview->count)
-		qsort(overview->items, overview->count, sizeof(*overview->items), newer_first);
+		qsort_r(overview->items, overview->count, sizeof(*overview->items), compare,
+			&order);
+}
+
+void overview_keep_expiring(struct overview *overview, int64_t within_ms)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < overview->count; i++) {
+		struct listed *item = &overview->items[i];
+		if (item->deadline_ms != STORE_DEADLINE_NEVER &&
+			item->deadline_ms - overview->now_ms <= within_ms) {
+			overview->items[kept++] = *item;
+			continue;
+		}
+		free(item->id);
+		free(item->title);
+	}
+	overview->count = kept;
 }
 
 /* *ret is NULL if it is no JSON. 0 or -errno. */
@@ -103,17 +157,23 @@ static int add_directory(struct overview *overview, const char *mountpoint, cons
 	return overview_add(overview, &item);
 }
 
-int overview_of_mount(const char *mountpoint, struct overview *ret, struct errtext *error)
+int overview_of_mount(
+	const char *mountpoint, bool expired, struct overview *ret, struct errtext *error)
 {
 	struct overview overview = {.now_ms = clock_wall_ns() / 1000000};
-	DIR *root = opendir(mountpoint);
-	int rc = 0;
+	CLEAN_FREE char *folder = NULL;
+	int rc = asprintf(&folder, "%s%s", mountpoint, expired ? "/.turnfs/expired" : "") < 0
+			 ? -ENOMEM
+			 : 0;
+	if (rc < 0)
+		return errtext_set(error, rc, "out of memory");
+	DIR *root = opendir(folder);
 	if (!root)
 		return errtext_set(
 			error, -errno, "cannot read %s: %s", mountpoint, strerror(errno));
 	for (struct dirent *entry; rc == 0 && (entry = readdir(root));)
 		if (entry->d_name[0] != '.')
-			rc = add_directory(&overview, mountpoint, entry->d_name);
+			rc = add_directory(&overview, folder, entry->d_name);
 	closedir(root);
 	if (rc < 0) {
 		overview_done(&overview);
@@ -123,8 +183,8 @@ int overview_of_mount(const char *mountpoint, struct overview *ret, struct errte
 	return 0;
 }
 
-static int add_thread(
-	struct overview *overview, struct store *store, const struct thread_info *info)
+static int add_thread(struct overview *overview, struct store *store,
+	const struct thread_info *info, const char *shown)
 {
 	CLEAN_BLOB struct blob *text = NULL;
 	const struct thread_ref ref = {info->id, info->gen};
@@ -136,7 +196,7 @@ static int add_thread(
 	const json_t *own = json_object_get(document, "own");
 	return overview_add(
 		overview, &(struct listed){
-				  .id = (char *)info->id,
+				  .id = (char *)shown,
 				  .title = (char *)json_string_value(json_object_get(own, "title")),
 				  .turns = info->turns,
 				  .updated_ns = info->mtime_ns,
@@ -144,7 +204,7 @@ static int add_thread(
 			  });
 }
 
-static int add_pages(struct overview *overview, struct store *store)
+static int add_live(struct overview *overview, struct store *store)
 {
 	bool more = true;
 	for (uint64_t after = 0; more;) {
@@ -152,7 +212,7 @@ static int add_pages(struct overview *overview, struct store *store)
 		int rc = store_thread_list(store, THREAD_LIVE, after, PAGE, &page);
 		for (size_t i = 0; rc == 0 && i < page.count; i++) {
 			after = page.items[i].gen;
-			rc = add_thread(overview, store, &page.items[i]);
+			rc = add_thread(overview, store, &page.items[i], page.items[i].id);
 		}
 		more = page.more;
 		thread_page_done(&page);
@@ -162,7 +222,27 @@ static int add_pages(struct overview *overview, struct store *store)
 	return 0;
 }
 
-int overview_of_store(const char *where, struct overview *ret, struct errtext *error)
+/* Under the names that .turnfs/expired gives them. */
+static int add_expired(struct overview *overview, struct store *store)
+{
+	struct expired_names names;
+	struct thread_info info;
+	int rc = expired_names_load(store, &names);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < names.count && !rc; i++) {
+		const struct thread_ref ref = {"", names.items[i].gen};
+		rc = store_thread_stat(store, ref, &info);
+		if (!rc)
+			rc = add_thread(overview, store, &info, names.items[i].name);
+		if (rc == -ENOENT) /* erased meanwhile */
+			rc = 0;
+	}
+	expired_names_done(&names);
+	return rc;
+}
+
+int overview_of_store(const char *where, bool expired, struct overview *ret, struct errtext *error)
 {
 	const struct store_options options = {.read_only = true, .peek = true, .timeout_ms = 5000};
 	struct store *store = NULL;
@@ -171,7 +251,7 @@ int overview_of_store(const char *where, struct overview *ret, struct errtext *e
 	if (rc < 0)
 		return rc;
 	overview.now_ms = store_now_ms(store);
-	rc = add_pages(&overview, store);
+	rc = expired ? add_expired(&overview, store) : add_live(&overview, store);
 	store_close(store);
 	if (rc < 0) {
 		overview_done(&overview);

@@ -16,13 +16,23 @@ struct overview {
 	int64_t now_ms; /* by the clock that the deadlines are of */
 };
 
-/* The live threads. 0, or -errno with the sentence. */
-int overview_of_mount(const char *mountpoint, struct overview *ret, struct errtext *error);
-int overview_of_store(const char *where, struct overview *ret, struct errtext *error);
+/* The live threads, or those that expired and can be restored. 0, or -errno with the sentence. */
+int overview_of_mount(
+	const char *mountpoint, bool expired, struct overview *ret, struct errtext *error);
+int overview_of_store(const char *where, bool expired, struct overview *ret, struct errtext *error);
 void overview_done(struct overview *overview);
 
 /* Adds one; id and title are copied. 0 or -ENOMEM. */
 int overview_add(struct overview *overview, const struct listed *item);
 
-/* Last used first. */
-void overview_sort(struct overview *overview);
+enum overview_order {
+	OVERVIEW_BY_USE, /* last used first */
+	OVERVIEW_BY_LEFT, /* the least time left first */
+	OVERVIEW_BY_TURNS, /* the most turns first */
+	OVERVIEW_BY_ID,
+	OVERVIEW_BY_TITLE, /* those without one last */
+};
+void overview_sort(struct overview *overview, enum overview_order order, bool reverse);
+
+/* Drops what does not expire within so long. */
+void overview_keep_expiring(struct overview *overview, int64_t within_ms);

@@ -1,0 +1,117 @@
+/* turnfs check: verifies all that a store has, beside a mount of it or without one. */
+#include "args.h"
+#include "backend.h"
+#include "base/cleanup.h"
+#include "cli.h"
+#include "told.h"
+#include "where.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char help[] =
+	"usage: turnfs check [WHERE]\n"
+	"\n"
+	"Verifies every row of a store, mounted or not; it changes nothing. What is damaged is\n"
+	"named, line by line, on stderr; all the rest can still be read.\n"
+	"WHERE is a mountpoint or a store; without it the only mount, else the default store.\n"
+	"\n"
+	"  -h, --help         -V, --version\n"
+	"\n"
+	"exit status: 0 nothing is damaged, 1 something is (or it could not be read), 2 usage\n";
+
+struct progress {
+	bool terminal;
+	int shown; /* per cent */
+};
+
+static bool show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct progress *progress = arg;
+	int percent = total ? (int)(done * 100 / total) : 0;
+	if (percent > 100)
+		percent = 100;
+	if (progress->terminal && percent != progress->shown) {
+		fprintf(stderr, "\rverifying: %d %%", percent);
+		fflush(stderr);
+		progress->shown = percent;
+	}
+	return false;
+}
+
+static int check_store(const char *name)
+{
+	const struct store_options options = {.read_only = true, .peek = true, .timeout_ms = 5000};
+	struct progress progress = {.terminal = isatty(STDERR_FILENO), .shown = -1};
+	struct errtext error = {""};
+	struct store *store = NULL;
+	uint64_t damaged;
+	if (store_open(name, &options, &store, &error) < 0)
+		return cli_fail(CLI_FAILED, "%s", error.text);
+	int rc = store_check(store, show_progress, &progress, &damaged, &error);
+	store_close(store);
+	if (progress.shown >= 0)
+		fprintf(stderr, "\r%*s\r", 20, "");
+	if (rc < 0)
+		return cli_fail(CLI_FAILED, "%s", error.text);
+	printf("ok: %s\n", error.text);
+	return CLI_DONE;
+}
+
+static int check_named(const struct store_name *name)
+{
+	if (name->kind == STORE_KIND_MEMORY)
+		return cli_fail(CLI_USAGE, "a store in memory has nothing that could be verified");
+	if (name->kind == STORE_KIND_SERVER)
+		return cli_fail(CLI_USAGE,
+			"a server verifies its own data: see .turnfs/health of the mount");
+	return check_store(name->where);
+}
+
+/* The store behind a mount, as its config names it. */
+static int check_mounted(const char *mountpoint)
+{
+	CLEAN_BLOB struct blob *config = NULL;
+	struct errtext error = {""};
+	struct store_name name;
+	int rc = told_read(mountpoint, "config", &config);
+	CLEAN_FREE char *storage = rc < 0 ? NULL : told_value(config, "storage");
+	if (!storage)
+		return cli_fail(CLI_FAILED, "%s does not answer%s%s", mountpoint,
+			rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
+	if (store_name_parse(storage, &name, &error) < 0)
+		return cli_fail(CLI_FAILED, "%s", error.text);
+	int status = check_named(&name);
+	store_name_done(&name);
+	return status;
+}
+
+static int check(const char *argument)
+{
+	struct errtext error = {""};
+	struct where where = {0};
+	if (where_resolve(argument, &where, &error) < 0)
+		return cli_fail(CLI_USAGE, "%s", error.text);
+	int status = where.mountpoint ? check_mounted(where.mountpoint) : check_named(&where.store);
+	where_done(&where);
+	return status;
+}
+
+int command_check(int argc, char **argv)
+{
+	struct args args;
+	const char *text, *argument = NULL;
+	args_init(&args, argc, argv);
+	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
+		if (kind == ARG_OPERAND && !argument)
+			argument = text;
+		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
+			return fputs(help, stdout) < 0;
+		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
+			return cli_version();
+		else
+			return cli_fail(
+				CLI_USAGE, "'%s' is not understood: turnfs check [WHERE]", text);
+	}
+	return check(argument);
+}
