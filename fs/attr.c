@@ -104,7 +104,7 @@ double attr_timeout_root(struct fs *fs)
 	fs_lock(fs);
 	int64_t nearest = expiry_nearest_ms(fs);
 	fs_unlock(fs);
-	return attr_timeout(fs, nearest);
+	return atomic_load(&fs->deadlines_loaded) ? attr_timeout(fs, nearest) : 0;
 }
 
 static int thread_attr(struct fs *fs, struct thread *thread, struct stat *ret)

@@ -27,6 +27,7 @@ enum {
 
 struct dir_entry {
 	uint64_t ino;
+	uint64_t order; /* what the cookie follows: the inode number, but thread.json comes last */
 	struct file_info *info; /* owned; NULL: a draft, thread.json, or one of .turnfs */
 	bool is_dir; /* of .turnfs and its views */
 	char *name;
@@ -42,6 +43,8 @@ struct dir {
 	struct thread_page page; /* ROOT: the page read last, after gen `page_after` */
 	uint64_t page_after;
 };
+
+#define ORDER_DOC ((uint64_t)INT64_MAX - COOKIE_DOTDOT)
 
 /* A reply being filled. */
 struct filling {
@@ -100,8 +103,8 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	DL_APPEND(fs->dirs, dir);
 	fs_unlock(fs);
 	fi->fh = (uint64_t)(uintptr_t)dir;
-	bool cached =
-		node->kind == NODE_ROOT || (node->kind == NODE_THREAD && node_is_writable(node));
+	bool cached = node->kind == NODE_ROOT ? atomic_load(&fs->deadlines_loaded)
+					      : node->kind == NODE_THREAD && node_is_writable(node);
 	fi->cache_readdir = cached;
 	fi->keep_cache = cached;
 	if (fuse_reply_open(req, fi) == -ENOENT)
@@ -129,7 +132,7 @@ static int entry_add(struct dir *dir, const char *name, uint64_t ino, struct fil
 		dir->entries = entries;
 		dir->capacity = capacity;
 	}
-	struct dir_entry entry = {.ino = ino, .name = strdup(name)};
+	struct dir_entry entry = {.ino = ino, .order = ino, .name = strdup(name)};
 	if (entry.name && info && (entry.info = malloc(sizeof *info))) {
 		*entry.info = *info;
 		blob_ref(info->meta);
@@ -142,10 +145,22 @@ static int entry_add(struct dir *dir, const char *name, uint64_t ino, struct fil
 	return 0;
 }
 
+/*
+ * thread.json comes last: who extracts or copies a listing's order then says of turns what it says
+ * when they are there.
+ */
+static int doc_add(struct dir *dir, const struct thread *thread)
+{
+	int rc = entry_add(dir, ENTRY_DOC, thread->doc_ino, NULL);
+	if (!rc)
+		dir->entries[dir->count - 1].order = ORDER_DOC;
+	return rc;
+}
+
 static int entry_compare(const void *a, const void *b)
 {
-	uint64_t left = ((const struct dir_entry *)a)->ino;
-	uint64_t right = ((const struct dir_entry *)b)->ino;
+	uint64_t left = ((const struct dir_entry *)a)->order;
+	uint64_t right = ((const struct dir_entry *)b)->order;
 	return left < right ? -1 : left > right;
 }
 
@@ -165,7 +180,7 @@ static int drafts_add(struct fs *fs, struct dir *dir, struct thread *thread)
 	if (!rc && file->draft && !file->unlinked)
 		rc = entry_add(dir, file->node->name, file->info.ino, NULL);
 	if (!rc && !entry_doc_hidden(thread))
-		rc = entry_add(dir, ENTRY_DOC, thread->doc_ino, NULL);
+		rc = doc_add(dir, thread);
 	fs_unlock(fs);
 	return rc;
 }
@@ -246,10 +261,10 @@ static bool fill_at(struct filling *f, const char *name, uint64_t ino, mode_t ty
 	return true;
 }
 
-static bool fill(struct filling *f, const char *name, uint64_t ino, mode_t type,
+static bool fill(struct filling *f, const char *name, uint64_t ino, mode_t type, uint64_t order,
 	const struct fuse_entry_param *entry)
 {
-	return fill_at(f, name, ino, type, ino + COOKIE_DOTDOT, entry);
+	return fill_at(f, name, ino, type, order + COOKIE_DOTDOT, entry);
 }
 
 /* The node and attributes that readdirplus hands out with a name; false: only the name. */
@@ -298,8 +313,8 @@ static bool fill_file(struct filling *f, struct thread *thread, const struct dir
 	struct fuse_entry_param entry;
 	struct node *node = NULL;
 	if (!f->plus || !entry_of(f->fs, thread, e, &node, &entry))
-		return fill(f, e->name, e->ino, S_IFREG, NULL);
-	bool filled = fill(f, e->name, e->ino, S_IFREG, &entry);
+		return fill(f, e->name, e->ino, S_IFREG, e->order, NULL);
+	bool filled = fill(f, e->name, e->ino, S_IFREG, e->order, &entry);
 	fs_lock(f->fs);
 	if (!filled)
 		node_forget(f->fs, node, 1);
@@ -318,11 +333,11 @@ static int fill_entries(struct filling *f, struct dir *dir, uint64_t after)
 	}
 	for (size_t i = 0; i < dir->count; i++) {
 		const struct dir_entry *e = &dir->entries[i];
-		if (e->ino <= after)
+		if (e->order <= after)
 			continue;
-		bool filled =
-			thread ? fill_file(f, thread, e)
-			       : fill(f, e->name, e->ino, e->is_dir ? S_IFDIR : S_IFREG, NULL);
+		bool filled = thread ? fill_file(f, thread, e)
+				     : fill(f, e->name, e->ino, e->is_dir ? S_IFDIR : S_IFREG,
+					       e->order, NULL);
 		if (!filled)
 			break;
 	}
@@ -365,7 +380,7 @@ static int fill_root(struct filling *f, struct dir *dir, uint64_t gen)
 		}
 		for (; i < dir->page.count; i++) {
 			const struct thread_info *t = &dir->page.items[i];
-			if (!fill(f, t->id, t->gen, S_IFDIR, NULL))
+			if (!fill(f, t->id, t->gen, S_IFDIR, t->gen, NULL))
 				return 0;
 			gen = t->gen;
 		}

@@ -120,10 +120,10 @@ void expiry_revived(struct fs *fs, const struct thread_info *info)
 	notify_inode(fs, &fs->root, true);
 }
 
-static int load_state(struct fs *fs, enum thread_state state)
+static int load_state(struct fs *fs, enum thread_state state, uint64_t before)
 {
 	uint64_t after = 0;
-	for (bool more = true; more;) {
+	for (bool more = true; more && !fs->ending;) {
 		struct thread_page page;
 		int rc = store_thread_list(fs->store, state, after, PAGE, &page);
 		if (rc < 0)
@@ -132,6 +132,8 @@ static int load_state(struct fs *fs, enum thread_state state)
 		for (size_t i = 0; i < page.count; i++) {
 			const struct thread_info *t = &page.items[i];
 			after = t->gen;
+			if (t->gen >= before)
+				continue; /* made since the mount began: known already */
 			health_found(fs, t, state == THREAD_LIVE);
 			if (state == THREAD_GRACE) {
 				ledger_found(fs, t);
@@ -153,10 +155,37 @@ static int load_state(struct fs *fs, enum thread_state state)
 	return 0;
 }
 
-int expiry_load(struct fs *fs)
+/*
+ * Reads every thread's deadline, beside the mount that already answers: how long that takes grows
+ * with the store. Until then nothing that hangs on the nearest deadline of all is cached.
+ */
+static void load_run(struct fs *fs, struct work *work)
 {
-	int rc = load_state(fs, THREAD_LIVE);
-	return rc < 0 ? rc : load_state(fs, THREAD_GRACE);
+	uint64_t before;
+	free(work);
+	int rc = fs_ino_new(fs, &before);
+	if (!rc)
+		rc = load_state(fs, THREAD_LIVE, before);
+	if (!rc)
+		rc = load_state(fs, THREAD_GRACE, before);
+	if (rc < 0) {
+		log_error("the threads' deadlines cannot be read (error %d); they expire all the "
+			  "same, but listings are slow",
+			-rc);
+		return;
+	}
+	atomic_store(&fs->deadlines_loaded, !fs->ending);
+	wake(fs);
+}
+
+static int load_submit(struct fs *fs)
+{
+	struct work *work = calloc(1, sizeof *work);
+	if (!work)
+		return -ENOMEM;
+	work->run = load_run;
+	work_submit(fs, work);
+	return 0;
 }
 
 /* Without grace the store erases at once: who has a file open keeps its content (T5). */
@@ -256,6 +285,17 @@ static int deadline_now(struct fs *fs, uint64_t gen, int64_t *ret)
 	return 0;
 }
 
+/* The root's times move with what has gone, and stay so after a remount. */
+static void root_follows(struct fs *fs)
+{
+	fs_lock(fs);
+	int64_t gone_ns = fs->root_expiry_ms * 1000000;
+	bool newer = gone_ns > fs->root_info.mtime_ns;
+	fs_unlock(fs);
+	if (newer && !fs->options->read_only)
+		fs_root_touch(fs, gone_ns);
+}
+
 /* Everything that is due. */
 static void expire_due(struct fs *fs)
 {
@@ -286,6 +326,7 @@ static void expire_due(struct fs *fs)
 		any = true;
 	}
 	if (any) {
+		root_follows(fs);
 		notify_inode(fs, &fs->root, true);
 		atomic_store(&fs->purge_due, true);
 	}
@@ -390,7 +431,7 @@ int expiry_start(struct fs *fs)
 	int rc = pthread_create(&fs->expiry_thread, NULL, expiry_run, fs);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	fs->expiry_started = !rc;
-	return -rc;
+	return rc ? -rc : load_submit(fs);
 }
 
 void expiry_stop(struct fs *fs)

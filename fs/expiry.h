@@ -10,9 +10,7 @@
 
 #include "fs.h"
 
-/* Reads all deadlines from the store. 0 or -errno. */
-int expiry_load(struct fs *fs);
-
+/* Starts the thread, and in the pool the reading of all deadlines. 0 or -errno. */
 int expiry_start(struct fs *fs);
 void expiry_stop(struct fs *fs);
 
@@ -25,5 +23,8 @@ void expiry_changed(struct fs *fs, struct thread *thread, const struct thread_in
 /* A write has reached a thread past its deadline (T5): what has become of it. From the pool. */
 void expiry_revived(struct fs *fs, const struct thread_info *info);
 
-/* The nearest deadline of all, STORE_DEADLINE_NEVER if there is none. fs->lock held. */
+/*
+ * The nearest deadline that is known, STORE_DEADLINE_NEVER if there is none; it is the nearest of all
+ * threads once fs->deadlines_loaded. fs->lock held.
+ */
 int64_t expiry_nearest_ms(const struct fs *fs);

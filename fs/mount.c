@@ -157,8 +157,6 @@ static int fs_start(struct fs *fs)
 	if (!rc)
 		rc = control_init(fs);
 	if (!rc)
-		rc = expiry_load(fs);
-	if (!rc)
 		rc = work_init(fs);
 	if (!rc)
 		rc = expiry_start(fs);

@@ -77,13 +77,15 @@ struct thread {
 	struct thread_name *id;
 	enum thread_view view;
 	uint64_t gen;
-	uint64_t revision;
-	int64_t deadline_ms, ttl_ms;
-	uint32_t mode, uid, gid;
-	uint32_t doc_flags;
-	bool doc_said; /* something was said in thread.json, or by attributes of the thread */
-	bool dead; /* past its deadline or removed; not in fs->threads */
-	bool expired; /* dead by its deadline */
+	/* What the store said last; written under fs->lock, read without it. */
+	_Atomic uint64_t revision;
+	_Atomic int64_t deadline_ms, ttl_ms;
+	_Atomic uint32_t mode, uid, gid;
+	_Atomic uint32_t doc_flags;
+	atomic_bool
+		doc_said; /* something was said in thread.json, or by attributes of the thread */
+	atomic_bool dead; /* past its deadline or removed; not in fs->threads */
+	atomic_bool expired; /* dead by its deadline */
 	bool shortened; /* the kernel may hold names of it for longer than it lives */
 	struct node *nodes; /* its hashed file nodes */
 	struct file *files; /* its open or uncommitted files, by `next` */
@@ -171,6 +173,7 @@ struct fs {
 		struct deadline *items; /* a binary heap, nearest first */
 		size_t count, capacity;
 	} deadlines;
+	atomic_bool deadlines_loaded; /* every thread of the store is in the heap */
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
 	int expiry_wake, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;
