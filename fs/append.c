@@ -102,25 +102,18 @@ int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, s
 		if (!turns[i].mtime_ns)
 			turns[i].mtime_ns = now;
 	}
-	bool expired = !thread_alive(fs, thread);
-	unsigned flags = STORE_RENEW | fs_durable(fs) | (durable ? STORE_DURABLE : 0) |
-			 (expired ? STORE_REVIVE : 0);
+	unsigned flags =
+		STORE_RENEW | STORE_REVIVE | fs_durable(fs) | (durable ? STORE_DURABLE : 0);
 	struct thread_info info;
 	int rc = -ESTALE;
 	for (int i = 0; i < RETRIES && (rc == -ESTALE || rc == -EEXIST); i++)
 		rc = append_once(fs, thread, turns, count, flags, &info, ret_first);
 	fs_commit_ended(fs, rc);
-	if (rc == -ENOENT && expired)
-		log_error("thread %s: has expired and is erased; a turn written to it is lost",
-			thread->id->text);
+	expiry_refused(fs, thread, rc, "a turn");
 	if (rc < 0)
 		return rc;
 	metric_add(&fs->metrics, METRIC_TURNS_APPENDED, count);
-	fs_lock(fs);
-	thread_update(fs, thread, &info);
-	fs_unlock(fs);
-	if (expired)
-		expiry_revived(fs, &info);
+	expiry_committed(fs, thread, &info, 0);
 	for (size_t i = 0; i < count && (info.doc.flags & DOC_PENDING); i++)
 		doc_settle(fs, thread, *ret_first + (uint32_t)i);
 	notify_inode(fs, &thread->node, true);

@@ -19,7 +19,7 @@ struct commit {
 	struct thread *thread;
 	struct thread_ref ref;
 	char name[STORE_NAME_MAX + 1];
-	bool draft, replaces, expired, durable, late;
+	bool draft, replaces, durable, late;
 	uint64_t changes;
 	struct blob *content;
 	struct file_info info; /* meta is a reference of ours */
@@ -58,11 +58,9 @@ static int commit_apply(
 	bool scratch = name_is_scratch(c->name);
 	int64_t now = fs_now_ns(c->fs);
 	struct thread_change thread = {.time_ns = now};
-	unsigned flags = scratch ? 0 : STORE_RENEW | fs_durable(c->fs);
+	unsigned flags = STORE_REVIVE | (scratch ? 0 : STORE_RENEW | fs_durable(c->fs));
 	if (c->durable)
 		flags |= STORE_DURABLE;
-	if (c->expired)
-		flags |= STORE_REVIVE;
 	if (!scratch && !c->late) {
 		thread.set = SET_MTIME | SET_DOC_MTIME;
 		thread.mtime_ns = thread.doc.mtime_ns = now;
@@ -156,7 +154,6 @@ static bool commit_begin(struct commit *c, struct file *file)
 	snprintf(c->name, sizeof c->name, "%s", node->name);
 	c->draft = file->draft;
 	c->replaces = file->replaces;
-	c->expired = !thread_alive(c->fs, c->thread);
 	/* What commits only at its last release must not undo a utimens of the directory (tar). */
 	c->late = file->emptied && c->thread->mtime_set_ns > file->made_ns;
 	c->changes = file->changes;
@@ -176,7 +173,6 @@ static void commit_end(struct commit *c, struct file *file)
 	file->draft = file->replaces = file->claimed = false;
 	if (file->changes == c->changes)
 		file->emptied = file->mapped = false;
-	thread_update(c->fs, c->thread, &c->thread_info);
 }
 
 /* The text is committed whatever becomes of this. */
@@ -222,14 +218,12 @@ int file_commit(struct fs *fs, struct node *node, bool durable)
 		metric_add(&fs->metrics, METRIC_TURNS_APPENDED, 1);
 	file_idle(fs, file);
 	fs_unlock(fs);
+	if (!rc)
+		expiry_committed(fs, c.thread, &c.thread_info, c.info.ino);
+	expiry_refused(fs, c.thread, rc, c.name);
 	if (c.settle)
 		commit_settle(&c);
-	if (rc == -ENOENT && c.expired)
-		log_error("thread %s: has expired and is erased; what was written to %s is lost",
-			c.ref.id, c.name);
 	if (!rc && !fs->ending) {
-		if (c.expired)
-			expiry_revived(fs, &c.thread_info);
 		notify_inode(fs, &c.thread->node, false);
 		notify_inode(fs, node, !c.draft);
 	}

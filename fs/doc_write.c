@@ -1,6 +1,7 @@
 /* thread.json, writing: a whole new text becomes own keys, turns' metadata, ttl and time (M3). */
 #include "doc.h"
 
+#include "entry.h"
 #include "expiry.h"
 #include "file.h"
 #include "notify.h"
@@ -218,8 +219,7 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 	}
 	if (!rc)
 		rc = doc_edit_into(&w.edit, &w.thread_change);
-	unsigned flags =
-		STORE_RENEW | fs_durable(fs) | (thread_alive(fs, thread) ? 0 : STORE_REVIVE);
+	unsigned flags = STORE_RENEW | STORE_REVIVE | fs_durable(fs);
 	if (!rc)
 		rc = store_apply(fs->store, thread_ref(thread), &w.thread_change, w.changes,
 			w.count + extra, flags, info);
@@ -306,17 +306,18 @@ int doc_write(
 	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
 	if (!rc && info.doc.flags & DOC_PENDING)
 		rc = doc_settle(fs, thread, 0);
+	expiry_refused(fs, thread, rc, ENTRY_DOC);
 	if (rc < 0)
 		return rc;
 	fs_lock(fs);
 	bool shorter = info.deadline_ms < thread->deadline_ms;
 	thread->shortened = thread->shortened || shorter;
 	thread->doc_hidden = 0;
-	thread_update(fs, thread, &info);
 	struct node *node = thread->doc;
 	if (node)
 		node_pin(node);
 	fs_unlock(fs);
+	expiry_committed(fs, thread, &info, 0);
 	if (shorter)
 		expiry_add(fs, info.gen, info.deadline_ms);
 	if (node && !source) /* a rename tells the kernel by itself */

@@ -51,7 +51,7 @@ static int names_load(
 	int64_t now = store_now_ms(fs->store);
 	fs_lock(fs);
 	*ret_changes = fs->expired.changes;
-	*ret_until_ms = expiry_nearest_ms(fs);
+	*ret_until_ms = atomic_load(&fs->deadlines_loaded) ? expiry_nearest_ms(fs) : now;
 	fs_unlock(fs);
 	if (fs->store->ops->shared && *ret_until_ms > now + SHARED_FRESH_MS)
 		*ret_until_ms = now + SHARED_FRESH_MS;

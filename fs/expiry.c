@@ -1,11 +1,14 @@
-/* Deadlines: a heap of all threads' and a thread that tells the kernel what has gone. */
+/* Deadlines: a thread that tells the kernel, at the instant, what has gone. */
 #include "expiry.h"
 
 #include "entry.h"
+#include "expired.h"
 #include "file.h"
 #include "health.h"
 #include "ledger.h"
 #include "notify.h"
+#include "purge.h"
+#include "warning.h"
 #include "work.h"
 
 #include "base/log.h"
@@ -22,55 +25,11 @@
 enum {
 	PAGE = 1000,
 	TICK_MS = 1000, /* at least so often: a clock that stepped, what is to be purged */
-	PURGE_EVERY_MS = 30000,
-	PURGE_STEP = 64, /* files erased in one transaction: no other call waits long */
 };
-
-/* fs->lock held. On lack of memory the thread still expires: by its timeouts and at lookup. */
-static void heap_push(struct fs *fs, struct deadline d)
-{
-	if (fs->deadlines.count == fs->deadlines.capacity) {
-		size_t capacity = fs->deadlines.capacity ? 2 * fs->deadlines.capacity : 256;
-		struct deadline *items =
-			realloc(fs->deadlines.items, capacity * sizeof *fs->deadlines.items);
-		if (!items)
-			return;
-		fs->deadlines.items = items;
-		fs->deadlines.capacity = capacity;
-	}
-	struct deadline *heap = fs->deadlines.items;
-	size_t i = fs->deadlines.count++;
-	while (i && heap[(i - 1) / 2].at_ms > d.at_ms) {
-		heap[i] = heap[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	heap[i] = d;
-}
-
-/* fs->lock held; the heap is not empty. */
-static struct deadline heap_pop(struct fs *fs)
-{
-	struct deadline *heap = fs->deadlines.items;
-	struct deadline top = heap[0], last = heap[--fs->deadlines.count];
-	size_t i = 0, count = fs->deadlines.count;
-	for (;;) {
-		size_t child = 2 * i + 1;
-		if (child >= count)
-			break;
-		if (child + 1 < count && heap[child + 1].at_ms < heap[child].at_ms)
-			child++;
-		if (heap[child].at_ms >= last.at_ms)
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = last;
-	return top;
-}
 
 int64_t expiry_nearest_ms(const struct fs *fs)
 {
-	return fs->deadlines.count ? fs->deadlines.items[0].at_ms : STORE_DEADLINE_NEVER;
+	return deadlines_nearest_ms(&fs->deadlines);
 }
 
 static void wake(struct fs *fs)
@@ -80,13 +39,20 @@ static void wake(struct fs *fs)
 		log_debug("the expiry thread could not be woken");
 }
 
-void expiry_add(struct fs *fs, uint64_t gen, int64_t deadline_ms)
+/* fs->lock held. On lack of memory the thread still expires: by its timeouts and at lookup. */
+static void deadline_add(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 {
 	if (deadline_ms == STORE_DEADLINE_NEVER)
 		return;
+	deadlines_push(&fs->deadlines, deadline_ms, gen);
+	warning_add(fs, gen, deadline_ms);
+}
+
+void expiry_add(struct fs *fs, uint64_t gen, int64_t deadline_ms)
+{
 	fs_lock(fs);
 	bool nearest = deadline_ms < expiry_nearest_ms(fs);
-	heap_push(fs, (struct deadline){.at_ms = deadline_ms, .gen = gen});
+	deadline_add(fs, gen, deadline_ms);
 	fs_unlock(fs);
 	if (nearest)
 		wake(fs);
@@ -104,20 +70,81 @@ void expiry_changed(struct fs *fs, struct thread *thread, const struct thread_in
 		expiry_add(fs, info->gen, info->deadline_ms);
 }
 
-void expiry_revived(struct fs *fs, const struct thread_info *info)
+/* What was written reached a thread that had expired: what has become of it. */
+static void say_revived(struct fs *fs, const struct thread_info *info)
 {
-	if (info->deadline_ms <= store_now_ms(fs->store)) {
-		log_notice(
-			"thread %s: it expired while a file of it was open, and its name is taken "
-			"since; what was written then went to the expired one",
+	if (info->deadline_ms <= store_now_ms(fs->store))
+		log_notice("thread %s: it expired while a file of it was open, and its name is "
+			   "taken since; what was written is in .turnfs/expired, with the rest",
 			info->id);
-		return;
+	else
+		log_notice("thread %s: what was written to a file that was open across its "
+			   "deadline brought it back",
+			info->id);
+}
+
+/* It may be in the root again, as a struct thread of its own: that one hears of the change too. */
+static void tell_other_life(
+	struct fs *fs, struct thread *thread, const struct thread_info *info, uint64_t ino)
+{
+	struct node *node = NULL;
+	fs_lock(fs);
+	struct thread *other = thread_by_gen(fs, info->gen);
+	if (other == thread)
+		other = NULL;
+	if (other) {
+		node_pin(&other->node);
+		thread_update(fs, other, info);
+		HASH_FIND(hh, fs->files, &ino, sizeof ino, node);
 	}
-	log_notice("thread %s: a write that began before its deadline brought it back", info->id);
-	ledger_add(fs, LEDGER_RESTORED, info->id, info, info->id);
-	expiry_add(fs, info->gen, info->deadline_ms);
-	fs_root_touch(fs, fs_now_ns(fs));
-	notify_inode(fs, &fs->root, true);
+	if (node)
+		node_pin(node);
+	fs_unlock(fs);
+	if (node)
+		notify_inode(fs, node, true);
+	if (other)
+		notify_inode(fs, &other->node, true);
+	fs_lock(fs);
+	node_unpin(fs, node);
+	if (other)
+		node_unpin(fs, &other->node);
+	fs_unlock(fs);
+}
+
+void expiry_committed(
+	struct fs *fs, struct thread *thread, const struct thread_info *info, uint64_t ino)
+{
+	fs_lock(fs);
+	bool dead = thread->dead && thread->expired;
+	bool lay_there = dead && thread->deadline_ms <= store_now_ms(fs->store);
+	bool back = lay_there && info->deadline_ms > store_now_ms(fs->store);
+	struct thread *shown = back ? thread_by_gen_in(fs, THREAD_VIEW_EXPIRED, info->gen) : NULL;
+	if (shown)
+		thread_kill(fs, shown, true);
+	thread_update(fs, thread, info);
+	fs->expired.changes += lay_there;
+	fs_unlock(fs);
+	if (lay_there)
+		say_revived(fs, info);
+	if (back) {
+		ledger_add(fs, LEDGER_RESTORED, info->id, info, info->id);
+		expiry_add(fs, info->gen, info->deadline_ms);
+		fs_root_touch(fs, fs_now_ns(fs));
+	}
+	if (dead && !fs->ending)
+		tell_other_life(fs, thread, info, ino);
+	if (back && !fs->ending)
+		notify_inode(fs, &fs->root, true);
+}
+
+void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what)
+{
+	fs_lock(fs);
+	bool expired = thread->dead ? thread->expired : !thread_alive(fs, thread);
+	fs_unlock(fs);
+	if (rc == -ENOENT && expired)
+		log_error("thread %s: has expired and is erased; what was written to %s is lost",
+			thread->id->text, what);
 }
 
 static int load_state(struct fs *fs, enum thread_state state, uint64_t before)
@@ -141,8 +168,7 @@ static int load_state(struct fs *fs, enum thread_state state, uint64_t before)
 					fs->root_expiry_ms = t->deadline_ms;
 				continue;
 			}
-			if (t->deadline_ms != STORE_DEADLINE_NEVER)
-				heap_push(fs, (struct deadline){t->deadline_ms, t->gen});
+			deadline_add(fs, t->gen, t->deadline_ms);
 			if (t->mtime_ns > fs->latest.mtime_ns) {
 				fs->latest.gen = t->gen;
 				fs->latest.mtime_ns = t->mtime_ns;
@@ -188,7 +214,7 @@ static int load_submit(struct fs *fs)
 	return 0;
 }
 
-/* Without grace the store erases at once: who has a file open keeps its content (T5). */
+/* T5: who has a file open reads it until it is closed, though the store may erase it. */
 static void keep_open_files(struct fs *fs, struct thread *thread)
 {
 	for (;;) {
@@ -218,6 +244,38 @@ static void keep_open_files(struct fs *fs, struct thread *thread)
 	}
 }
 
+struct keeping {
+	struct work work;
+	struct thread *thread; /* pinned */
+};
+
+static void keep_run(struct fs *fs, struct work *work)
+{
+	struct keeping *keeping = (struct keeping *)work;
+	keep_open_files(fs, keeping->thread);
+	fs_lock(fs);
+	node_unpin(fs, &keeping->thread->node);
+	fs_unlock(fs);
+	free(keeping);
+}
+
+/*
+ * In the pool, for a deadline waits for nobody. There is time: it is erased after grace, and what
+ * is opened where there is no grace was loaded then (handle.c).
+ */
+static void keep_submit(struct fs *fs, struct thread *thread)
+{
+	struct keeping *keeping = calloc(1, sizeof *keeping);
+	if (!keeping)
+		return;
+	keeping->work.run = keep_run;
+	keeping->thread = thread;
+	fs_lock(fs);
+	node_pin(&thread->node);
+	fs_unlock(fs);
+	work_submit(fs, &keeping->work);
+}
+
 /* Names that the kernel may hold for longer than the thread has lived. */
 static void drop_names(struct fs *fs, struct thread *thread)
 {
@@ -237,8 +295,21 @@ static void drop_names(struct fs *fs, struct thread *thread)
 	free(names);
 }
 
-/* The thread has reached its deadline: it is gone, for the kernel too. */
-static void expire(struct fs *fs, uint64_t gen, int64_t deadline_ms)
+/* What is known of the thread ends. False: it was renewed a moment ago. */
+static bool end_known(struct fs *fs, struct thread *thread, int64_t now)
+{
+	fs_lock(fs);
+	bool renewed = thread->deadline_ms > now;
+	if (renewed)
+		deadline_add(fs, thread->gen, thread->deadline_ms);
+	else
+		thread_kill(fs, thread, true);
+	fs_unlock(fs);
+	return !renewed;
+}
+
+/* The thread has reached its deadline: it is gone, for the kernel too. False: it has not. */
+static bool expire(struct fs *fs, uint64_t gen, int64_t deadline_ms, int64_t now)
 {
 	char id[STORE_NAME_MAX + 1];
 	fs_lock(fs);
@@ -250,21 +321,24 @@ static void expire(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 		snprintf(id, sizeof id, "%s", thread->id->text);
 	}
 	fs_unlock(fs);
-	ledger_expired(fs, gen, deadline_ms);
 	if (!thread)
-		return;
-	if (fs->options->grace_ms == 0)
-		keep_open_files(fs, thread);
+		return true;
 	if (thread->shortened)
 		drop_names(fs, thread);
+	bool ended = end_known(fs, thread, now);
+	if (ended) {
+		notify_entry(fs, &fs->root, id);
+		notify_inode(fs, &thread->node, true);
+	}
 	fs_lock(fs);
-	thread_kill(fs, thread, true);
+	bool open = thread->files;
 	fs_unlock(fs);
-	notify_entry(fs, &fs->root, id);
-	notify_inode(fs, &thread->node, true);
+	if (ended && open)
+		keep_submit(fs, thread);
 	fs_lock(fs);
 	node_unpin(fs, &thread->node);
 	fs_unlock(fs);
+	return ended;
 }
 
 /* The deadline a thread has now: renewed, shortened, or as in the heap. -ENOENT: it is gone. */
@@ -301,73 +375,36 @@ static void expire_due(struct fs *fs)
 {
 	bool any = false;
 	for (;;) {
-		int64_t now = store_now_ms(fs->store);
+		int64_t now = store_now_ms(fs->store), deadline_ms;
+		struct deadline d;
 		fs_lock(fs);
-		bool due = expiry_nearest_ms(fs) <= now;
-		struct deadline d = due ? heap_pop(fs) : (struct deadline){0};
+		bool due = deadlines_pop(&fs->deadlines, now, &d);
 		fs_unlock(fs);
 		if (!due)
 			break;
-		int64_t deadline_ms;
 		int rc = deadline_now(fs, d.gen, &deadline_ms);
 		if (rc == -ENOENT)
 			continue;
 		if (rc < 0)
 			deadline_ms = now + TICK_MS; /* the store is away: ask again soon */
-		if (deadline_ms > now) {
-			if (deadline_ms != STORE_DEADLINE_NEVER) {
-				fs_lock(fs);
-				heap_push(fs, (struct deadline){deadline_ms, d.gen});
-				fs_unlock(fs);
+		if (deadline_ms <= now) {
+			if (expire(fs, d.gen, deadline_ms, now)) {
+				ledger_expired(fs, d.gen, deadline_ms);
+				any = true;
 			}
 			continue;
 		}
-		expire(fs, d.gen, deadline_ms);
-		any = true;
+		fs_lock(fs);
+		if (deadline_ms != STORE_DEADLINE_NEVER)
+			deadlines_push(&fs->deadlines, deadline_ms, d.gen);
+		fs_unlock(fs);
 	}
 	if (any) {
 		root_follows(fs);
+		expired_changed(fs);
 		notify_inode(fs, &fs->root, true);
-		atomic_store(&fs->purge_due, true);
+		purge_wanted(fs);
 	}
-}
-
-/* Erases what has been in grace for long enough, a little at a time. In the pool. */
-static void purge_run(struct fs *fs, struct work *work)
-{
-	size_t purged = 1;
-	free(work);
-	ledger_settle(fs); /* that a thread expired is to be told before that it is erased */
-	while (purged && !fs->ending) {
-		int rc = store_purge(fs->store, fs->options->grace_ms, PURGE_STEP, &purged);
-		if (rc < 0)
-			break;
-		if (purged)
-			ledger_purged(fs);
-		if (purged)
-			usleep(2000);
-	}
-	atomic_store(&fs->purging, false);
-}
-
-static void purge_maybe(struct fs *fs, int64_t *last_ms)
-{
-	int64_t now = store_now_ms(fs->store);
-	bool at_once = fs->options->grace_ms == 0 && atomic_exchange(&fs->purge_due, false);
-	if (fs->options->read_only || (!at_once && now - *last_ms < PURGE_EVERY_MS))
-		return;
-	if (atomic_exchange(&fs->purging, true)) {
-		atomic_store(&fs->purge_due, at_once);
-		return;
-	}
-	*last_ms = now;
-	struct work *work = calloc(1, sizeof *work);
-	if (!work) {
-		atomic_store(&fs->purging, false);
-		return;
-	}
-	work->run = purge_run;
-	work_submit(fs, work);
 }
 
 /* T11: the steady clock goes on as it was; say so once a step. */
@@ -383,8 +420,9 @@ static void watch_clock(int64_t *said_ms)
 		(long long)(step / 1000));
 }
 
-/* Sleeps until the nearest deadline, a wake-up or the next tick. False: the mount ends. */
-static bool sleep_until_due(struct fs *fs, int timer)
+/* Sleeps until the nearest deadline, a wake-up or the next tick, not at all if there is more to do.
+ * False: the mount ends. */
+static bool sleep_until_due(struct fs *fs, int timer, bool more)
 {
 	fs_lock(fs);
 	int64_t nearest = expiry_nearest_ms(fs);
@@ -392,7 +430,7 @@ static bool sleep_until_due(struct fs *fs, int timer)
 	int64_t left = TICK_MS;
 	if (nearest != STORE_DEADLINE_NEVER && nearest - store_now_ms(fs->store) < left)
 		left = nearest - store_now_ms(fs->store);
-	if (left < 0)
+	if (left < 0 || more)
 		left = 0;
 	struct itimerspec at = {.it_value = {left / 1000, left % 1000 * 1000000 + 1}};
 	timerfd_settime(timer, 0, &at, NULL);
@@ -408,12 +446,15 @@ static bool sleep_until_due(struct fs *fs, int timer)
 static void *expiry_run(void *arg)
 {
 	struct fs *fs = arg;
-	int64_t purged_ms = 0, said_ms = 0;
+	int64_t said_ms = 0;
+	bool more;
 	do {
 		expire_due(fs);
-		purge_maybe(fs, &purged_ms);
+		purge_tick(fs);
+		more = warning_due(fs);
+		expired_tidy(fs);
 		watch_clock(&said_ms);
-	} while (sleep_until_due(fs, fs->expiry_timer));
+	} while (sleep_until_due(fs, fs->expiry_timer, more));
 	return NULL;
 }
 
@@ -444,5 +485,6 @@ void expiry_stop(struct fs *fs)
 		close(fs->expiry_wake);
 	if (fs->expiry_timer >= 0)
 		close(fs->expiry_timer);
-	free(fs->deadlines.items);
+	deadlines_done(&fs->deadlines);
+	warning_done(fs);
 }

@@ -20,8 +20,17 @@ void expiry_add(struct fs *fs, uint64_t gen, int64_t deadline_ms);
 /* A thread's ttl or life changed by `info`, perhaps to end sooner than the kernel was told. */
 void expiry_changed(struct fs *fs, struct thread *thread, const struct thread_info *info);
 
-/* A write has reached a thread past its deadline (T5): what has become of it. From the pool. */
-void expiry_revived(struct fs *fs, const struct thread_info *info);
+/*
+ * What was written through `thread` is in the store, which tells of the thread in `info`: takes
+ * that over. If it had expired while a descriptor was open, it may be back, or have taken it where
+ * it lies in grace (T5); that is logged, and what stands for it now hears of it. `ino`: the file's
+ * that was written, 0 for none. Takes fs->lock itself. From the pool.
+ */
+void expiry_committed(
+	struct fs *fs, struct thread *thread, const struct thread_info *info, uint64_t ino);
+
+/* It was refused: says so in the log if that is because the thread is erased. */
+void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what);
 
 /*
  * The nearest deadline that is known, STORE_DEADLINE_NEVER if there is none; it is the nearest of all

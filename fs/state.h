@@ -11,6 +11,7 @@
 #pragma once
 
 #include "backend.h"
+#include "deadlines.h"
 #include "expired_names.h"
 #include "metrics.h"
 #include "mount.h"
@@ -142,12 +143,8 @@ struct handle {
 	size_t counted; /* bytes of ours in fs->in_flight */
 };
 
-struct deadline {
-	int64_t at_ms;
-	uint64_t gen;
-};
-
 struct work;
+struct warned;
 
 struct fs {
 	struct store *store;
@@ -169,16 +166,23 @@ struct fs {
 	uint64_t ino_next, ino_end; /* reserved in the store, not yet given */
 	int64_t time_last; /* the last time given by fs_now_ns() */
 
-	struct {
-		struct deadline *items; /* a binary heap, nearest first */
-		size_t count, capacity;
-	} deadlines;
+	struct deadlines deadlines; /* of every live thread, at least the one it has now */
 	atomic_bool deadlines_loaded; /* every thread of the store is in the heap */
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
 	int expiry_wake, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;
 	pthread_t expiry_thread;
-	atomic_bool purge_due, purging;
+	struct { /* guarded by nothing but that only the expiry thread uses it */
+		bool wanted;
+		int64_t asked_ms;
+		atomic_bool running;
+	} purge;
+	struct { /* heap and said by fs->lock, the rest is the expiry thread's */
+		struct deadlines heap;
+		struct warned *said;
+		size_t lines, unsaid;
+		int64_t counted_ms;
+	} warnings;
 
 	struct {
 		uint64_t gen; /* the live thread that changed last, 0: not known */

@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include "append.h"
+#include "expiry.h"
 #include "notify.h"
 
 #include "base/name.h"
@@ -74,7 +75,7 @@ static int stream_complete(struct fs *fs, struct handle *handle, struct blob *te
 		struct file_info turn;
 		rc = store_turn_stat(fs->store, thread_ref(thread), handle->number, &turn);
 		if (rc < 0)
-			return rc;
+			break;
 		if (turn.ino != handle->ino) {
 			file_info_done(&turn);
 			return -ESTALE;
@@ -98,11 +99,10 @@ static int stream_complete(struct fs *fs, struct handle *handle, struct blob *te
 		file_info_done(&turn);
 	}
 	fs_commit_ended(fs, rc);
+	expiry_refused(fs, thread, rc, "a turn");
 	if (rc < 0)
 		return rc;
-	fs_lock(fs);
-	thread_update(fs, thread, &info);
-	fs_unlock(fs);
+	expiry_committed(fs, thread, &info, handle->ino);
 	struct node *node = grow_open_file(fs, handle->ino, text, &change, now);
 	if (node)
 		notify_inode(fs, node, true);

@@ -321,3 +321,371 @@ def test_T7__a_thread_is_called_like_a_second_life__each_has_its_name(mnt, clock
     names = os.listdir(expired(mnt))
     texts = {name: turns(expired(mnt) / name)[0][1].decode() for name in names}
     assert texts == {"a": "new", "a~2": "own", "a~3": "old", "é" * 127: "long 2", "é" * 126 + "~2": "long 1"}
+
+
+# T5: what is open across the deadline
+
+
+@pytest.mark.parametrize("grace", ["24h", "0"])
+def test_T5__open_across_the_deadline__stays_readable_until_closed(mount, clock, workshop, grace):
+    mnt = mount(opts=f"grace={grace}")
+    thread = conversation(mnt)
+    write(thread / "big", b"0123456789" * 50_000)
+    mnt.remount()  # nothing of it is in the kernel or in the daemon
+    fds = [os.open(thread / name, os.O_RDONLY) for name in (TURN, "000003-assistant.md", "big")]
+    both = os.open(thread / "note.txt", os.O_RDWR)
+    try:
+        assert os.read(fds[1], 3) == b"thi"
+        clock.forward(DAY + 1)
+        gone(thread)
+        if grace != "0":
+            clock.forward(DAY + 1)
+        wait_until(lambda: os.listdir(expired(mnt)) == [], 60, "it is erased")
+        assert read_all(fds[0]) == b"first\n"
+        assert read_all(fds[1]) == b"rd\n"
+        assert os.pread(fds[2], 20, 499_990) == b"0123456789"
+        assert read_all(both) == b"\x00\xff attached"
+        assert [os.fstat(fd).st_size for fd in fds] == [6, 6, 500_000]
+    finally:
+        for fd in fds + [both]:
+            os.close(fd)
+
+
+def open_turn(thread):
+    return os.open(thread / TURN, os.O_WRONLY | os.O_TRUNC)
+
+
+def open_appending(thread):
+    return os.open(thread / TURN, os.O_WRONLY | os.O_APPEND)
+
+
+def open_new(thread):
+    return os.open(thread / "000007-user.md", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def open_attachment(thread):
+    return os.open(thread / "new.bin", os.O_RDWR | os.O_CREAT)
+
+
+def open_role(thread):
+    return os.open(thread / "@tool", os.O_WRONLY)
+
+
+def open_lines(thread):
+    return os.open(thread / "@transcript.jsonl", os.O_WRONLY | os.O_APPEND)
+
+
+def open_document(thread):
+    return os.open(thread / "thread.json", os.O_WRONLY | os.O_TRUNC)
+
+
+OPENS = [open_turn, open_appending, open_new, open_attachment, open_role, open_lines, open_document]
+LATE = {open_lines: b'{"role": "tool", "content": "late"}\n', open_document: b'{"title": "late"}'}
+opens = pytest.mark.parametrize("opening", OPENS, ids=lambda f: f.__name__[5:])
+
+
+def late_text(opening):
+    return LATE.get(opening, b"late")
+
+
+def has_late(thread):
+    texts = [read(thread / n) for n in os.listdir(thread)]
+    return any(b"late" in text for text in texts)
+
+
+@opens
+@pytest.mark.parametrize("early", [False, True], ids=["written_after", "written_before"])
+def test_T5__commit_to_an_expired_thread__revives_it(mount, clock, opening, early):
+    mnt = mount(opts="ttl=2h")
+    thread = conversation(mnt)
+    fd = opening(thread)
+    if early:
+        write_all(fd, late_text(opening))
+    clock.forward(3 * 3600)
+    gone(thread)
+    if not early:
+        write_all(fd, late_text(opening))
+    assert os.listdir(expired(mnt)) == ["thread"]
+    list_before = os.listdir(mnt.path)
+    os.close(fd)
+    assert (list_before, os.listdir(mnt.path), os.listdir(expired(mnt))) == ([], ["thread"], [])
+    assert has_late(thread)
+    assert b"first" in read(thread / TURN) or opening is open_turn
+    assert abs(expires(thread) - time.time() - clock.offset - 7200) < 20
+    wait_until(lambda: "brought it back" in mnt.stderr, message="the log says so")
+    assert mnt.stderr.count("brought it back") == 1
+    clock.forward(3 * 3600)
+    gone(thread)  # it expires again
+    assert os.listdir(mnt.path) == [] and has_late(expired(mnt) / "thread")
+
+
+@opens
+def test_T5__name_taken_since__the_turn_lands_in_the_expired_one_and_is_logged(mnt, clock, opening):
+    thread = conversation(mnt)
+    fd = opening(thread)
+    clock.forward(DAY + 1)
+    gone(thread)
+    say(mnt.thread(), "user", "the new life")
+    write_all(fd, late_text(opening))
+    os.close(fd)
+    assert turns(thread) == [(TURN, b"the new life")]
+    assert os.listdir(expired(mnt)) == ["thread"]
+    assert has_late(expired(mnt) / "thread")
+    wait_until(lambda: "name is taken" in mnt.stderr, message="the log says so")
+    os.rename(expired(mnt) / "thread", mnt / "former")
+    assert has_late(mnt / "former")
+
+
+@opens
+@pytest.mark.parametrize("store", ["local", "memory:"])
+def test_T5__erased_since__close_is_ENOENT_and_the_log_names_the_thread(mount, clock, opening, store):
+    mnt = mount(store=None if store == "local" else store, opts="grace=0")
+    thread = conversation(mnt)
+    fd = opening(thread)
+    clock.forward(DAY + 1)
+    gone(thread)
+    wait_until(lambda: os.statvfs(mnt.path).f_files - os.statvfs(mnt.path).f_ffree == 0, message="it is erased")
+    write_all(fd, late_text(opening))
+    with fails(errno.ENOENT):
+        os.close(fd)
+    wait_until(lambda: re.search(r"thread thread: .*erased.*lost", mnt.stderr), message="the log says so")
+    assert os.listdir(mnt.path) == []
+
+
+def test_T5__one_role_open_over_two_lives__one_turn(mnt, clock):
+    thread = mnt.thread()
+    with opened(thread / "@assistant", os.O_WRONLY) as fd:
+        os.write(fd, b"before, ")
+        os.fsync(fd)
+        clock.forward(DAY + 1)
+        gone(thread)
+        os.write(fd, b"after, ")
+        os.fsync(fd)
+        assert turns(thread) == [("000001-assistant.md", b"before, after, ")]
+        os.write(fd, b"end")
+    assert turns(thread) == [("000001-assistant.md", b"before, after, end")]
+    assert mnt.stderr.count("brought it back") == 1
+
+
+def test_T5__descriptor_of_the_former_life_goes_on_writing__the_new_one_shows_it(mnt, clock):
+    thread = mnt.thread()
+    say(thread, "user", "0")
+    fd = os.open(thread / TURN, os.O_WRONLY | os.O_APPEND)
+    try:
+        clock.forward(DAY + 1)
+        gone(thread)
+        text = "0"
+        for i in range(1, 6):
+            os.write(fd, str(i).encode())
+            os.fsync(fd)
+            text += str(i)
+            assert turns(thread) == [(TURN, text.encode())]
+            assert os.stat(thread / TURN).st_size == len(text)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("store", ["local", "memory:"])
+def test_T5__closes_around_the_deadline__none_is_lost(mount, store):
+    """Whatever side of the deadline a close falls on, its turn is in the thread, live or expired."""
+    mnt = mount(store=None if store == "local" else store, opts="ttl=300ms")
+    kept = []
+    for i in range(40):
+        thread = mnt.thread(f"t{i}")
+        created = time.monotonic()
+        fd = os.open(thread / "@user", os.O_WRONLY)
+        os.write(fd, b"kept")
+        while time.monotonic() - created < 0.300 + (i - 25) * 0.0005:
+            pass
+        os.close(fd)
+        kept.append(thread)
+    for thread in kept:
+        gone(thread)
+        assert turns(expired(mnt) / thread.name) == [(TURN, b"kept")]
+
+
+# T6: erasing
+
+
+def store_bytes(workshop):
+    return b"".join(p.read_bytes() for p in (workshop.base / "store").rglob("*") if p.is_file())
+
+
+def secrets(mnt, name="thread"):
+    thread = mnt.thread(name)
+    say(thread, "user", "SECRET-TURN " * 3000)
+    say(thread, "assistant", "SECRET-SMALL")
+    write(thread / "file", b"SECRET-ATTACHMENT" * 10)
+    set_attribute(thread / TURN, "key", "SECRET-META")
+    set_document(thread, {"title": "SECRET-TITLE"})
+    return thread
+
+
+def test_T6__grace_over__erased_from_every_file_of_the_store(mount, clock, workshop):
+    mnt = mount(opts="grace=2h")
+    thread = secrets(mnt)
+    keep = mnt.thread("keep")
+    set_attribute(keep, "turnfs.ttl", "never")
+    say(keep, "user", "STAYS")
+    assert b"SECRET-TITLE" in store_bytes(workshop)
+    clock.forward(DAY + 1)
+    gone(thread)
+    clock.forward(2 * 3600 - 100)
+    time.sleep(2.5)
+    assert os.listdir(expired(mnt)) == ["thread"]
+    assert b"SECRET" in store_bytes(workshop)
+    clock.forward(200)
+    wait_until(lambda: os.listdir(expired(mnt)) == [], 40, "it is erased", 0.1)
+    wait_until(lambda: b"SECRET" not in store_bytes(workshop), 20, "no trace of it", 0.2)
+    assert turns(keep) == [(TURN, b"STAYS")]
+    assert b"STAYS" in store_bytes(workshop)
+
+
+def test_T6__grace_0__erased_at_once(mount, workshop):
+    mnt = mount(opts="ttl=1s,grace=0")
+    thread = secrets(mnt)
+    begun = time.monotonic()
+    gone(thread)
+    assert os.listdir(expired(mnt)) == []
+    wait_until(lambda: b"SECRET" not in store_bytes(workshop), 5, "no trace of it", 0.1)
+    assert time.monotonic() - begun < 4
+
+
+def test_T6__read_only_mount__shows_and_erases_nothing(mount, clock, workshop):
+    mnt = mount(opts="grace=1s")
+    thread = secrets(mnt)
+    mnt.stop()
+    clock.forward(DAY + 1)
+    mnt.remount(opts="grace=1s,ro")
+    time.sleep(3)
+    assert os.listdir(expired(mnt)) == ["thread"] and not thread.exists()
+    assert len(turns(expired(mnt) / "thread")) == 2
+    with fails(errno.EROFS):
+        os.rename(expired(mnt) / "thread", thread)
+    assert b"SECRET-TITLE" in store_bytes(workshop)
+
+
+def test_T6__expired_while_not_mounted__a_whole_grace_from_the_first_mount_on(mount, clock):
+    mnt = mount(opts="grace=2h")
+    thread = secrets(mnt)
+    mnt.stop()
+    clock.forward(30 * DAY)
+    mnt.remount()
+    clock.forward(7000)
+    time.sleep(2.5)
+    assert os.listdir(expired(mnt)) == ["thread"]
+    clock.forward(400)
+    wait_until(lambda: os.listdir(expired(mnt)) == [], 40, "it is erased", 0.1)
+    assert not thread.exists()
+
+
+def test_T6__erased_while_somebody_is_in_it__reads_as_removed(mount, clock):
+    mnt = mount(opts="grace=1h")
+    thread = conversation(mnt)
+    clock.forward(DAY + 1)
+    gone(thread)
+    there = expired(mnt) / "thread"
+    fd = os.open(there / TURN, os.O_RDONLY)
+    directory = os.open(there, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        clock.forward(3700)
+        wait_until(lambda: os.listdir(expired(mnt)) == [], 40, "it is erased", 0.1)
+        assert read_all(fd) == b"first\n"
+        with contextlib.suppress(FileNotFoundError):
+            assert os.listdir(directory) == []
+        for name in (TURN, "thread.json", "note.txt"):
+            with fails(errno.ENOENT):
+                os.stat(name, dir_fd=directory)
+        with fails(errno.ENOENT):
+            os.rename(there, mnt / "b")
+    finally:
+        os.close(fd)
+        os.close(directory)
+
+
+@pytest.mark.limit(300)
+def test_T6__much_is_erased__other_calls_do_not_wait(mount, clock):
+    """4000 turns are erased in small steps; a writer meanwhile is hardly held up."""
+    mnt = mount(opts="grace=1h")
+    for i in range(40):
+        thread = mnt.thread(f"t{i}")
+        write(thread / "@transcript.jsonl", b'{"role":"user","content":"%s"}\n' % (b"x" * 1000) * 100, os.O_WRONLY)
+    clock.forward(DAY + 1)
+    gone(thread)
+    other = mnt.thread("other")
+    took = []
+
+    def once():
+        begun = time.monotonic()
+        say(other, "user", "x" * 100)
+        os.stat(other / TURN)
+        took.append(time.monotonic() - begun)
+
+    for _ in range(200):
+        once()
+    quiet = sorted(took)[-len(took) // 50]
+    took.clear()
+    clock.forward(3700)
+    set_attribute(other, "turnfs.ttl", "never")
+    while len(os.listdir(expired(mnt))) > 0:
+        once()
+        assert sum(took) < 60
+    busy = sorted(took)[-len(took) // 50]
+    print(f"p98 {quiet * 1000:.1f} ms, while erasing {busy * 1000:.1f} ms, {len(took)} calls in {sum(took):.2f} s")
+    assert busy < 0.1 + 5 * quiet
+
+
+# T8: the warning
+
+
+def warnings(mnt, name):
+    return len(re.findall(rf"thread {re.escape(name)}: expires at \S+Z, in ", mnt.stderr))
+
+
+def test_T8__near_its_deadline__in_expiring_and_logged_once(mount, clock):
+    mnt = mount(opts="ttl=3h,warn=1h")
+    thread, other = mnt.thread(), mnt.thread("other")
+    set_attribute(other, "turnfs.ttl", "5h")
+    say(thread, "user", "x")
+    time.sleep(1.5)
+    assert os.listdir(mnt / ".turnfs/expiring") == [] and warnings(mnt, "thread") == 0
+    clock.forward(2 * 3600 + 60)
+    wait_until(lambda: warnings(mnt, "thread") == 1, message="it is logged")
+    assert os.listdir(mnt / ".turnfs/expiring") == ["thread"]
+    assert b"thread expires at" in read(mnt / ".turnfs/expiring/thread")
+    clock.forward(600)
+    time.sleep(2.5)
+    assert warnings(mnt, "thread") == 1 and warnings(mnt, "other") == 0
+
+
+def test_T8__renewed__is_logged_again_when_it_comes_near_again(mount, clock):
+    mnt = mount(opts="ttl=3h,warn=1h")
+    thread = mnt.thread()
+    for i in range(1, 4):
+        clock.forward(2 * 3600 + 60)
+        wait_until(lambda: warnings(mnt, "thread") == i, message=f"it is logged, {i}")
+        assert os.listdir(mnt / ".turnfs/expiring") == ["thread"]
+        os.utime(thread)
+        assert os.listdir(mnt / ".turnfs/expiring") == []
+        time.sleep(1.2)
+        assert warnings(mnt, "thread") == i
+
+
+def test_T8__ttl_shorter_than_warn__logged_once_for_all(mount, clock):
+    mnt = mount(opts="ttl=30m,warn=1h")
+    thread = mnt.thread()
+    wait_until(lambda: warnings(mnt, "thread") == 1, message="it is logged")
+    for _ in range(4):
+        clock.forward(1200)
+        os.utime(thread)
+        time.sleep(1.2)
+    assert warnings(mnt, "thread") == 1
+
+
+def test_T8__ttl_shortened__logged(mnt):
+    thread = mnt.thread()
+    set_attribute(thread, "turnfs.ttl", "30m")
+    wait_until(lambda: warnings(mnt, "thread") == 1, message="it is logged")
+    mnt.remount()
+    wait_until(lambda: warnings(mnt, "thread") >= 1, message="it is logged")
+    assert os.listdir(mnt / ".turnfs/expiring") == ["thread"]
