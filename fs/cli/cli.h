@@ -16,6 +16,7 @@ int command_umount(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_why(int argc, char **argv);
+int command_restore(int argc, char **argv);
 int command_check(int argc, char **argv);
 
 /* Prints "turnfs: " and one line on stderr, without control characters. Returns `status`. */

@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{"status", command_status, "how a mount is: ok, degraded or down, and why"},
 	{"list", command_list, "list the threads: turns, last use, time left"},
 	{"why", command_why, "what became of a thread, and how to have it back"},
+	{"restore", command_restore, "bring an expired thread back, whole"},
 	{"check", command_check, "verify all that a store has"},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -5,10 +5,8 @@ import errno
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
-import threading
 import time
 
 import pytest
@@ -689,3 +687,85 @@ def test_T8__ttl_shortened__logged(mnt):
     mnt.remount()
     wait_until(lambda: warnings(mnt, "thread") >= 1, message="it is logged")
     assert os.listdir(mnt / ".turnfs/expiring") == ["thread"]
+
+
+# C2: turnfs restore
+
+
+def restore(workshop, *arguments):
+    return subprocess.run([str(BINARY), "restore", *map(str, arguments)], env=workshop.environment(),
+                          capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("mounted", [True, False], ids=["mounted", "not_mounted"])
+@pytest.mark.parametrize("name", ["thread", "other"])
+def test_C2__restore__brings_it_back_whole(mnt, clock, workshop, mounted, name):
+    thread = conversation(mnt)
+    before = whole(thread)
+    clock.forward(DAY + 1)
+    gone(thread)
+    if not mounted:
+        mnt.stop()
+    where = mnt.path if mounted else workshop.store_file
+    done = restore(workshop, *(["--as", name] if name != "thread" else []), "thread", where)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("thread is back")
+    if not mounted:
+        mnt.start()
+    after = whole(mnt / name)
+    assert after[0].pop("id") == name and before[0].pop("id") == "thread"
+    assert after == before
+    assert abs(expires(mnt / name) - time.time() - clock.offset - DAY) < 30
+    assert os.listdir(expired(mnt)) == []
+
+
+def test_C2__restore_of_the_only_mount__needs_no_where(mnt, clock, workshop):
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+        if sum(" fuse.turnfs " in line for line in f) != 1:
+            pytest.skip("other mounts are there")
+    thread = conversation(mnt)
+    clock.forward(DAY + 1)
+    gone(thread)
+    assert restore(workshop, "thread").returncode == 0
+    assert len(turns(thread)) == 2
+
+
+@pytest.mark.parametrize("mounted", [True, False], ids=["mounted", "not_mounted"])
+def test_C2__restore_that_cannot_be__one_line_that_says_what_to_do(mnt, clock, workshop, mounted):
+    thread = conversation(mnt)
+    clock.forward(DAY + 1)
+    gone(thread)
+    say(mnt.thread(), "user", "a new life")
+    say(mnt.thread("live"), "user", "x")
+    if not mounted:
+        mnt.stop()
+    where = mnt.path if mounted else workshop.store_file
+    for arguments, status, word in [
+        (["thread", where], 1, "--as NAME"),
+        (["--as", "live", "thread", where], 1, "there is a live thread live"),
+        (["live", where], 1, "it is there"),
+        (["never", where], 1, "turnfs why never"),
+        (["thread~2", where], 1, "no expired thread"),
+        (["--as", ".x", "thread", where], 2, "cannot be called"),
+        (["../x", where], 2, "not the name"),
+        (["--as"], 2, "needs a name"), ([], 2, "which thread"), (["--what", "x"], 2, "not understood"),
+        (["thread", workshop.base], 2, "neither"),
+    ]:
+        done = restore(workshop, *arguments)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (status, "", 1), (arguments, done)
+        assert word in done.stderr, (arguments, done.stderr)
+    done = restore(workshop, "--as", "back", "thread", where)
+    assert done.returncode == 0 and " as back" in done.stdout
+
+
+def test_C2__restore_in_a_store_that_is_mounted__says_to_go_through_the_mount(mnt, clock, workshop):
+    thread = conversation(mnt)
+    clock.forward(DAY + 1)
+    gone(thread)
+    done = restore(workshop, "thread", workshop.store_file)
+    assert done.returncode == 1 and "mountpoint" in done.stderr and str(mnt.pid) in done.stderr
+
+
+def test_C2__restore_help__prints_usage(workshop):
+    done = restore(workshop, "--help")
+    assert done.returncode == 0 and done.stdout.startswith("usage: turnfs restore")
