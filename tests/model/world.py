@@ -13,7 +13,7 @@ import time
 
 import harness
 from harness import attributes, document, expires, read, renameat2
-from reference import COMPUTED, USUAL, Descriptor, Model, number_of, is_scratch
+from reference import COMPUTED, TOLERATED, USUAL, Descriptor, Model, is_scratch, number_of
 
 THREADS = ["a", "b c", "-c"]
 FILES = [f"{n:06d}-{role}.md" for n in (1, 2, 3, 4, 7) for role in ("user", "assistant")] + [
@@ -22,7 +22,6 @@ ROLES = ["user", "assistant"]
 KEYS = ["model", "n", "ä"]
 SPANS = {"never": None, "1h": 3600, "90m": 5400, "7d": 7 * 86400, "7200": 7200}
 SLOTS = 4
-TOLERATED = os.environ.get("TURNFS_MODEL_TOLERATE", "").split(",")
 SLACK = 1.0  # s, between the daemon's clock and ours
 
 
