@@ -187,9 +187,9 @@ static int load_state(struct fs *fs, enum thread_state state, uint64_t before)
  */
 static void load_run(struct fs *fs, struct work *work)
 {
-	uint64_t before;
+	uint64_t before = UINT64_MAX; /* read-only: none is made */
 	free(work);
-	int rc = fs_ino_new(fs, &before);
+	int rc = fs->options->read_only ? 0 : fs_ino_new(fs, &before);
 	if (!rc)
 		rc = load_state(fs, THREAD_LIVE, before);
 	if (!rc)
@@ -202,6 +202,8 @@ static void load_run(struct fs *fs, struct work *work)
 	}
 	atomic_store(&fs->deadlines_loaded, !fs->ending);
 	wake(fs);
+	health_loaded(fs);
+	ledger_start(fs);
 }
 
 static int load_submit(struct fs *fs)

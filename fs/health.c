@@ -14,15 +14,52 @@
 enum {
 	VERIFY_MAX = 200, /* threads whose deadline is asked of the store before answering */
 	RECOUNT_MS = 2000,
+	RECOUNTS_MAX = 8,
+	PAGE = 1000,
 };
 
 void health_found(struct fs *fs, const struct thread_info *info, bool live)
 {
-	metric_threads(&fs->metrics, live, !live);
+	atomic_fetch_add(live ? &fs->metrics.live : &fs->metrics.grace, 1);
 	if (!live)
 		return;
 	fs->start.threads++;
 	fs->start.turns += info->turns;
+}
+
+/* How many there are of a state, by a walk over all of them; -1: the store cannot be read. */
+static long long count_state(struct fs *fs, enum thread_state state)
+{
+	long long count = 0;
+	uint64_t after = 0;
+	for (bool more = true; more && !fs->ending;) {
+		struct thread_page page;
+		if (store_thread_list(fs->store, state, after, PAGE, &page) < 0)
+			return -1;
+		count += (long long)page.count;
+		more = page.more && page.count;
+		if (page.count)
+			after = page.items[page.count - 1].gen;
+		thread_page_done(&page);
+	}
+	return count;
+}
+
+void health_loaded(struct fs *fs)
+{
+	unsigned long long counted = 0;
+	for (int i = 0; i < RECOUNTS_MAX; i++) {
+		unsigned long long moves = atomic_load(&fs->metrics.moves);
+		if (moves == counted)
+			return;
+		counted = moves;
+		long long live = count_state(fs, THREAD_LIVE);
+		long long grace = count_state(fs, THREAD_GRACE);
+		if (live < 0 || grace < 0 || atomic_load(&fs->metrics.moves) != moves)
+			continue;
+		atomic_store(&fs->metrics.live, live);
+		atomic_store(&fs->metrics.grace, grace);
+	}
 }
 
 /* The deadlines of the heap that are not past `until_ms`: how many, or max + 1 if they are more. */

@@ -13,5 +13,8 @@ void health_threads(struct fs *fs, struct health_threads *ret);
 /* At start: a thread that the store has. */
 void health_found(struct fs *fs, const struct thread_info *info, bool live);
 
+/* All that the store has was found. If threads came or went meanwhile they are counted again. */
+void health_loaded(struct fs *fs);
+
 /* The text of .turnfs/health. 0 or -errno. */
 int health_text(struct fs *fs, struct blob **ret);

@@ -143,7 +143,8 @@ static int entered_add(
 	if (!entered->any)
 		entered->oldest_ms = line->cause == LEDGER_BEGAN ? INT64_MIN : line->time_ms;
 	entered->any = true;
-	ledger->purged_seq = line->seq;
+	if (!ledger->begun)
+		ledger->purged_seq = line->seq;
 	if (line->cause != LEDGER_EXPIRED)
 		return 0;
 	know_expired(ledger, line->id);
@@ -191,7 +192,7 @@ static size_t drop_entered(const struct entered *entered, struct expiry *expirie
 	return left;
 }
 
-/* At the first flush: what the store's ledger says, and its first line if it has none. */
+/* At first, and for what was found: what the ledger says already; its first line if it has none. */
 static int begin(struct fs *fs, struct expiry *expiries, size_t *count)
 {
 	struct entered entered = {.oldest_ms = INT64_MIN};
@@ -261,6 +262,14 @@ static int enter(struct fs *fs, const struct expiry *expiries, size_t expiry_cou
 	return rc;
 }
 
+static bool any_found(const struct expiry *expiries, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (expiries[i].found)
+			return true;
+	return false;
+}
+
 void ledger_settle(struct fs *fs)
 {
 	struct ledger *ledger = fs->ledger;
@@ -279,7 +288,7 @@ void ledger_settle(struct fs *fs)
 		ledger->line_count = ledger->line_capacity = 0;
 		ledger->flushing = true;
 		pthread_mutex_unlock(&ledger->lock);
-		if (!begun)
+		if (!begun || any_found(expiries, expiry_count))
 			rc = begin(fs, expiries, &expiry_count);
 		begun = !rc;
 		int entered = enter(fs, expiries, expiry_count, lines, line_count);

@@ -65,6 +65,7 @@ struct metrics {
 	atomic_ullong errors[METRIC_ERRNO_MAX]; /* by errno */
 	struct histogram commit, read;
 	atomic_llong live, grace; /* threads: kept up by who makes and ends them */
+	atomic_ullong moves; /* how often they were */
 };
 
 static inline void metric_add(struct metrics *metrics, enum metric which, uint64_t more)
@@ -89,6 +90,7 @@ static inline void metric_threads(struct metrics *metrics, int live, int grace)
 {
 	atomic_fetch_add_explicit(&metrics->live, live, memory_order_relaxed);
 	atomic_fetch_add_explicit(&metrics->grace, grace, memory_order_relaxed);
+	atomic_fetch_add_explicit(&metrics->moves, 1, memory_order_relaxed);
 }
 
 /* Monotonic ns, for metric_took(). */

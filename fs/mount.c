@@ -160,8 +160,6 @@ static int fs_start(struct fs *fs)
 		rc = work_init(fs);
 	if (!rc)
 		rc = expiry_start(fs);
-	if (!rc)
-		ledger_start(fs);
 	return rc;
 }
 

@@ -31,6 +31,11 @@ def history(thread):
     return [(turn.stem[7:], turn.read_bytes().decode()) for turn in turns]
 
 
+def why(thread):
+    """What to tell the user whose conversation is not there: the mount knows."""
+    return (CONVERSATIONS / ".turnfs" / "why" / thread).read_text()
+
+
 def model(turns):
     """Stands in for a language model: shows that it has read the whole conversation."""
     said = [text for role, text in turns if role == "user"]
@@ -41,9 +46,10 @@ class Conversation(socketserver.StreamRequestHandler):
     def handle(self):
         for line in self.rfile:
             try:
-                answer = self.answer(json.loads(line))
+                request = json.loads(line)
+                answer = self.answer(request)
             except FileNotFoundError:
-                answer = {"error": "this conversation has expired or never was"}
+                answer = {"error": self.explanation(request)}
             except (OSError, ValueError, KeyError) as error:
                 answer = {"error": str(error)}
             self.wfile.write(json.dumps(answer).encode() + b"\n")
@@ -54,6 +60,12 @@ class Conversation(socketserver.StreamRequestHandler):
         reply = model(history(thread))
         add_turn(thread, "assistant", reply)
         return {"continuation_id": thread, "reply": reply}
+
+    def explanation(self, request):
+        try:
+            return why(request["continuation_id"])
+        except (OSError, KeyError) as error:
+            return str(error)
 
 
 class Server(socketserver.ThreadingUnixStreamServer):

@@ -170,11 +170,61 @@ def test_R1__incident__killed_at_random_moments_of_many_conversations(mnt, chat)
         assert len(said) == len(set(said)) and set(said) <= sent[thread], "nothing twice, nothing else"
 
 
-@pytest.mark.xfail(strict=True, reason=".turnfs/why is not made yet")
+# What the incident's user read, whatever had happened, and with nothing to be done about it.
+INCIDENT = "Conversation thread '{}' was not found or has expired"
+UNKNOWN = "03bb338d-65fb-4285-92b2-d830a32509d7"
+
+
+def refused(talk, thread):
+    """What the user reads who goes on with a conversation that is not there."""
+    answer = talk.say("Go on.", thread)
+    assert "reply" not in answer, answer
+    text = answer["error"]
+    assert "not found or has expired" not in text, text
+    assert thread in text, "it says which"
+    assert len(text) > len(INCIDENT.format(thread)), text
+    assert re.search(r"Storage: \S+", text) and re.search(r"ttl in force is 24h", text), text
+    assert "-o ttl=" in text and "CONVERSATION_TIMEOUT_HOURS" in text, "what to change"
+    assert re.search(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", text), "when"
+    return text
+
+
+def test_R3__incident__every_case__user_reads_which_it_is_and_what_to_do(mnt, chat, clock):
+    talk = chat(mnt)
+    expired, deleted, renamed = (talk.say(name)["continuation_id"] for name in ("one", "two", "three"))
+    os.rename(mnt / renamed, mnt / "kept-talk")
+    for name in os.listdir(mnt / deleted):
+        os.unlink(mnt / deleted / name)
+    os.rmdir(mnt / deleted)
+    texts = {"renamed": refused(talk, renamed), "deleted": refused(talk, deleted), "never": refused(talk, UNKNOWN)}
+    clock.forward(24 * 3600 + 60)
+    wait_until(lambda: not (mnt / expired).exists(), 5, "it expires")
+    texts["expired"] = refused(talk, expired)
+
+    said = {"expired": "expired at", "deleted": "was deleted at", "renamed": "to kept-talk", "never": "was never seen"}
+    for case, text in texts.items():
+        first = text.splitlines()[0]
+        assert said[case] in first, (case, text)
+        assert not any(words in first for other, words in said.items() if other != case), (case, text)
+    command = re.search(r"^  (mv .*)$", texts["expired"], re.M).group(1)
+    subprocess.run(command, shell=True, check=True)
+    assert "reply" in talk.say("Go on.", expired), "it did as it was told and has the conversation back"
+
+
+def test_R3__incident__memory_store_restarted__user_reads_that_the_storage_lost_it(mount, chat):
+    mnt = mount(store="memory:")
+    talk = chat(mnt)
+    thread = talk.say("My name is Ada.")["continuation_id"]
+    mnt.remount()
+    text = refused(talk, thread)
+    assert "in memory" in text and "nothing from before the start at" in text, text
+    assert "turnfs mount" in text, "what keeps conversations over a restart"
+
+
 def test_R3__incident__why__tells_the_user_of_an_unknown_conversation(mnt):
     """The sentence the incident lacked."""
-    text = read(mnt / ".turnfs" / "why" / "03bb338d-65fb-4285-92b2-d830a32509d7").decode()
-    assert "never" in text and "03bb338d-65fb-4285-92b2-d830a32509d7" in text
+    text = read(mnt / ".turnfs" / "why" / UNKNOWN).decode()
+    assert "never" in text and UNKNOWN in text
 
 
 def test_chat_server__three_functions__work_on_a_plain_directory_but_for_the_stream(tmp_path):

@@ -199,7 +199,6 @@ def test_R2__memory__says_that_a_restart_loses_all(mount):
     assert os.listdir(mnt.path) == []
 
 
-@pytest.mark.xfail(strict=True, reason=".turnfs/why is not made yet")
 def test_R2__memory__why_says_that_it_may_have_been_lost_by_a_restart(mount):
     mnt = mount(store="memory:")
     say(mnt.thread(), "user", "x")
