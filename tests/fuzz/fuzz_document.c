@@ -39,6 +39,13 @@ void notify_inode(struct fs *fs, const struct node *node, bool data) {}
 
 void expiry_add(struct fs *fs, uint64_t gen, int64_t at_ms) {}
 
+void expiry_committed(
+	struct fs *fs, struct thread *thread, const struct thread_info *info, uint64_t ino)
+{
+}
+
+void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what) {}
+
 static struct blob *read_back(struct fs *fs, struct thread *thread)
 {
 	struct blob *text = NULL;
