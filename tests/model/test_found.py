@@ -1,6 +1,4 @@
-"""What the model and the fuzzers have found, as the shortest script that shows it.
-
-strict: whoever mends one takes its mark away."""
+"""What the model and the fuzzers have found, as the shortest script that shows it."""
 
 import errno
 import os
@@ -12,11 +10,6 @@ from harness import attributes, document, opened, outcome, read, say, set_attrib
 TURN = "000001-user.md"
 
 
-def found(reason):
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
-@found("fs/meta.c file_set(): info.ctime_ns of an open file stays")
 def test_M5__attribute_set_while_open__ctime_is_the_same_after_close_and_remount(mnt, thread):
     say(thread, "user", "x")
     with opened(thread / TURN, os.O_RDWR):
@@ -29,7 +22,6 @@ def test_M5__attribute_set_while_open__ctime_is_the_same_after_close_and_remount
     assert os.stat(thread / TURN).st_ctime_ns == during
 
 
-@found("fs/rename.c rename_stored(): info.ctime_ns of an open file stays")
 def test_M5__renamed_while_open__ctime_is_the_same_after_close_and_remount(mnt, thread):
     write(thread / "a", b"x")
     with opened(thread / "a", os.O_RDWR):
@@ -40,7 +32,6 @@ def test_M5__renamed_while_open__ctime_is_the_same_after_close_and_remount(mnt, 
     assert os.stat(thread / "b").st_ctime_ns == during
 
 
-@found("fs/doc_write.c tell_open_files(): info.ctime_ns of an open turn stays")
 def test_M5__thread_json_written_while_a_turn_is_open__its_ctime_is_the_same_after_remount(mnt, thread):
     say(thread, "user", "x")
     with opened(thread / TURN, os.O_RDWR):
@@ -51,7 +42,6 @@ def test_M5__thread_json_written_while_a_turn_is_open__its_ctime_is_the_same_aft
     assert os.stat(thread / TURN).st_ctime_ns == during
 
 
-@found("what is kept under `away` is not forgotten when the old file is replaced")
 @pytest.mark.parametrize("by", ["stored", "draft"])
 def test_M6__renamed_away_and_then_replaced__nothing_lingers(anythread, by):
     say(anythread, "user", "x")
@@ -68,7 +58,6 @@ def test_M6__renamed_away_and_then_replaced__nothing_lingers(anythread, by):
     assert attributes(anythread / TURN) == {}
 
 
-@found("what is kept under `away` is not forgotten when the old file leaves the thread")
 def test_M6__renamed_away_and_then_into_another_thread__nothing_lingers(anymnt, anythread):
     other = anymnt.thread("other")
     say(anythread, "user", "x")
@@ -79,7 +68,6 @@ def test_M6__renamed_away_and_then_into_another_thread__nothing_lingers(anymnt, 
     assert attributes(anythread / TURN) == {}
 
 
-@found("fs/commit.c meta_for(): a draft takes the metadata of any file it replaces, not only of a turn")
 def test_M6__draft_renamed_over_an_attachment__has_its_own_metadata_as_a_stored_file_has(anythread):
     write(anythread / "x", b"old")
     set_attribute(anythread / "x", "model", "m")
@@ -89,7 +77,6 @@ def test_M6__draft_renamed_over_an_attachment__has_its_own_metadata_as_a_stored_
     assert attributes(anythread / "x") == {}
 
 
-@found("fs/doc_write.c take_turns(): two changes of one file expect the same revision: ESTALE")
 def test_M3__thread_json_names_a_turn_twice__taken_or_EINVAL(anythread):
     say(anythread, "user", "x")
     code = outcome(set_document, anythread, '{"turns":{"000001-user.md":{"a":1},"1":{"b":2}}}')
@@ -98,7 +85,6 @@ def test_M3__thread_json_names_a_turn_twice__taken_or_EINVAL(anythread):
         assert document(anythread)["turns"] == {TURN: {"b": 2}}
 
 
-@found("an append takes the number that an open draft, even an exclusive one, has")
 @pytest.mark.parametrize("flags", [0, os.O_EXCL], ids=["plain", "exclusive"])
 def test_W5__append_beside_an_open_draft_of_the_next_number__both_are_kept(anythread, flags):
     with opened(anythread / TURN, os.O_CREAT | os.O_RDWR | flags) as fd:
@@ -110,7 +96,6 @@ def test_W5__append_beside_an_open_draft_of_the_next_number__both_are_kept(anyth
     assert sorted(text for _, text in turns(anythread)) == [b"draft", b"said"]
 
 
-@found("fs/append.c: a turn's time of 0 is taken for none")
 def test_W7__line_of_the_first_second_of_1970__keeps_its_timestamp(anythread):
     line = b'{"role":"user","content":"x","timestamp":"1970-01-01T00:00:00Z"}\n'
     write(anythread / "@transcript.jsonl", line, os.O_WRONLY)

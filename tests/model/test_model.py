@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from harness import Clock, has_test_hooks, wait_until
+from harness import Clock
 from world import FILES, Mismatch, World, made_up
 
 SECONDS = float(os.environ.get("TURNFS_MODEL_SECONDS", "120"))
@@ -114,8 +114,6 @@ def fail(workshop, seed, operations, error):
 
 @pytest.mark.limit(SECONDS + SHRINKING + 120)
 def test_model__random_operations__what_the_contract_says(workshop):
-    if not has_test_hooks():
-        pytest.skip("built without -Dtest_hooks=true")
     replay = os.environ.get("TURNFS_MODEL_REPLAY")
     if replay:
         text = pathlib.Path(replay).read_text()

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import harness
-from harness import Mount, has_test_hooks
+from harness import Clock, Mount
 from test_model import FAILURES
 from world import FILES, World, made_up
 
@@ -40,7 +40,7 @@ def instrumented():
 
 
 @pytest.mark.limit(120 + OPERATIONS)
-def test_valgrind__mix_of_operations__no_error_and_nothing_lost(workshop, clock):
+def test_valgrind__mix_of_operations__no_error_and_nothing_lost(workshop):
     if not shutil.which("valgrind"):
         pytest.skip("valgrind is not installed")
     if instrumented():
@@ -48,7 +48,7 @@ def test_valgrind__mix_of_operations__no_error_and_nothing_lost(workshop, clock)
     mount = Watched.__new__(Watched)
     workshop.mounts.append(mount)
     mount.__init__(workshop.base, 1, workshop.store_file, "", workshop.environment())
-    world = World(mount, clock)
+    world = World(mount, Clock(workshop.clock_file))
     rng = random.Random(SEED)
     print(f"TURNFS_SEED={SEED} TURNFS_VALGRIND_OPS={OPERATIONS}")
     done = 0
