@@ -31,9 +31,12 @@ static int why_read(struct fs *fs, const struct node *node, struct blob **ret)
 		.grace_ms = fs->options->grace_ms,
 		.start_ms = fs->start.ms,
 	};
+	struct thread_info info;
 	bool live;
 	ledger_settle(fs);
-	int rc = expired_gen(fs, node->name, &context.grace_gen);
+	int rc = store_thread_find(fs->store, node->name, &info);
+	if (rc == -ENOENT) /* what is live need not be looked for among the expired ones */
+		rc = expired_gen(fs, node->name, &context.grace_gen);
 	if (rc < 0)
 		return rc;
 	context.more_count = ledger_refused(fs, &refused);
