@@ -3,6 +3,7 @@
 
 #include "doc.h"
 #include "expiry.h"
+#include "file.h"
 #include "notify.h"
 
 #include "base/log.h"
@@ -30,11 +31,13 @@ static struct thread_change change_now(struct fs *fs)
 }
 
 /*
- * The long way, for a thread whose document keeps metadata of turns to come: the numbers are chosen
- * here, the next ones, so that what is kept for them goes along in the same step.
+ * The long way, for a thread whose document keeps metadata of turns to come, or in which files with
+ * a turn's name are open that the store does not know yet: the numbers are chosen here, the next
+ * free ones, and what is kept for them goes along in the same step.
  */
-static int append_kept(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
-	unsigned flags, struct thread_info *info, uint32_t *ret_first)
+static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new *turns,
+	size_t count, uint32_t drafts, unsigned flags, struct thread_info *info,
+	uint32_t *ret_first)
 {
 	struct doc_edit edit = {0};
 	struct thread_change change = change_now(fs);
@@ -46,7 +49,7 @@ static int append_kept(struct fs *fs, struct thread *thread, struct turn_new *tu
 		rc = store_thread_stat(fs->store, thread_ref(thread), info);
 	if (!rc)
 		rc = doc_edit_load(fs, thread, &edit);
-	uint32_t first = rc ? 0 : info->last_turn + 1;
+	uint32_t first = rc ? 0 : (drafts > info->last_turn ? drafts : info->last_turn) + 1;
 	if (!rc && first + count - 1 > STORE_TURN_MAX)
 		rc = -EDQUOT;
 	for (size_t i = 0; i < count && !rc; i++) {
@@ -84,8 +87,9 @@ static int append_kept(struct fs *fs, struct thread *thread, struct turn_new *tu
 static int append_once(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
 	unsigned flags, struct thread_info *info, uint32_t *ret_first)
 {
-	if (thread->doc_flags)
-		return append_kept(fs, thread, turns, count, flags, info, ret_first);
+	uint32_t drafts = file_highest_draft(fs, thread);
+	if (thread->doc_flags || drafts)
+		return append_numbered(fs, thread, turns, count, drafts, flags, info, ret_first);
 	struct thread_change change = change_now(fs);
 	return store_append(
 		fs->store, thread_ref(thread), &change, turns, count, flags, info, ret_first);
@@ -99,7 +103,7 @@ int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, s
 		int rc = fs_ino_new(fs, &turns[i].ino);
 		if (rc < 0)
 			return rc;
-		if (!turns[i].mtime_ns)
+		if (turns[i].mtime_ns == APPEND_NOW)
 			turns[i].mtime_ns = now;
 	}
 	unsigned flags =

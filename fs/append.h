@@ -3,6 +3,8 @@
 
 #include "fs.h"
 
+#define APPEND_NOW INT64_MIN /* mtime_ns of a turn: when it is added */
+
 /*
  * Adds `count` turns (inode numbers not given yet) in one step, and gives each the metadata that
  * thread.json already keeps for its number. *ret_first: the number of the first. 0 or -errno.

@@ -1,11 +1,13 @@
 /* Attributes as the kernel sees them, and how long it may believe them. */
 #include "attr.h"
 
+#include "backup.h"
 #include "control.h"
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
 #include "transcript.h"
+#include "view.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -138,6 +140,8 @@ int attr_get(struct fs *fs, struct node *node, struct stat *ret)
 {
 	uint64_t size = 0;
 	int rc;
+	if (backup_has(node) || node->view == &view_backup)
+		return backup_attr(fs, node, ret);
 	switch (node->kind) {
 	case NODE_ROOT:
 		attr_root(fs, ret);
@@ -168,6 +172,8 @@ int attr_get(struct fs *fs, struct node *node, struct stat *ret)
 
 double attr_timeout_of(struct fs *fs, struct node *node)
 {
+	if (backup_has(node))
+		return 0;
 	switch (node->kind) {
 	case NODE_ROOT:
 		return attr_timeout_root(fs);

@@ -44,11 +44,10 @@ static void commit_done(struct commit *c)
 static struct blob *meta_for(struct commit *c, struct doc_edit *edit, struct blob *replaced)
 {
 	uint32_t number;
-	struct blob *meta = NULL;
-	if (edit->root && name_turn_parse(c->name, &number, NULL))
-		meta = doc_take(edit, number, c->info.meta);
-	else
-		meta = blob_ref(c->info.meta);
+	if (!name_turn_parse(c->name, &number, NULL))
+		return blob_ref(c->info.meta);
+	struct blob *meta =
+		edit->root ? doc_take(edit, number, c->info.meta) : blob_ref(c->info.meta);
 	return meta ? meta : blob_ref(replaced);
 }
 
@@ -123,10 +122,12 @@ static int commit_once(struct commit *c)
 		if (rc < 0 && rc != -ENOENT)
 			return rc;
 	}
-	if (c->draft && c->thread->doc_flags && name_turn_parse(c->name, NULL, NULL)) {
+	if (c->draft && c->thread->doc_flags) {
 		rc = doc_edit_load(c->fs, c->thread, &edit);
 		if (rc < 0)
 			goto out;
+		if (replaced.ino)
+			doc_away_forget(&edit, replaced.ino);
 	}
 	rc = commit_apply(c, &edit, replaced.meta, replaced.revision);
 	uint32_t number;

@@ -1,6 +1,8 @@
 /* .turnfs: what the mount says about itself. */
 #include "control.h"
 
+#include "backup.h"
+
 #include "health.h"
 #include "ledger.h"
 
@@ -22,6 +24,8 @@ static const char readme[] =
 	"  ledger.jsonl  a line for each thread that went: when, and why\n"
 	"  why/ID     why a thread is not, or still, here; for any ID, not listed\n"
 	"  expiring/  the threads that will expire soon, one line each\n"
+	"  backup/    the threads that are there now, read-only, for backup programs: what\n"
+	"             one has begun to read stays as it is until it is done\n"
 	"  expired/   the threads that have expired and are not erased yet, to read;\n"
 	"             `mv .turnfs/expired/ID .` brings one back\n"
 	"\n"
@@ -145,6 +149,8 @@ int control_init(struct fs *fs)
 		if (!node)
 			return -ENOMEM;
 		node->view = view;
+		if (view == &view_backup) /* as the live root, and steady */
+			node->ino = FUSE_ROOT_ID | INO_BACKUP;
 	}
 	return 0;
 }

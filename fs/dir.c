@@ -6,6 +6,7 @@
 #include "dir.h"
 
 #include "attr.h"
+#include "backup.h"
 #include "control.h"
 #include "doc.h"
 #include "entry.h"
@@ -84,10 +85,24 @@ void dir_free_all(struct fs *fs)
 		dir_free(fs, fs->dirs);
 }
 
+bool dir_is_open(struct fs *fs, const struct node *node)
+{
+	const struct dir *dir;
+	DL_FOREACH(fs->dirs, dir)
+	if (dir->node == node)
+		return true;
+	return false;
+}
+
 void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
 	struct node *node = node_of(fs, id);
+	int rc = backup_asked(fs, node, fuse_req_ctx(req)->pid, true);
+	if (rc < 0) {
+		fs_reply(req, rc);
+		return;
+	}
 	if (node->kind == NODE_THREAD && !thread_alive(fs, (struct thread *)node)) {
 		fs_reply(req, -ENOENT);
 		return;
@@ -193,12 +208,23 @@ static bool listed(const struct dir *dir, size_t count, const struct file_info *
 	return false;
 }
 
+static int backup_add(void *arg, const char *name, uint64_t ino)
+{
+	struct dir *dir = arg;
+	int rc = entry_add(dir, name, ino, NULL);
+	if (!rc && !strcmp(name, ENTRY_DOC))
+		dir->entries[dir->count - 1].order = ORDER_DOC;
+	return rc;
+}
+
+/* A thread as a handle lists it, from its first read on. */
 static int snapshot(struct fs *fs, struct dir *dir, struct thread *thread)
 {
 	char after[STORE_NAME_MAX + 1] = "";
-	int rc = drafts_add(fs, dir, thread);
+	bool backup = thread->view == THREAD_VIEW_BACKUP;
+	int rc = backup ? backup_each(fs, thread, backup_add, dir) : drafts_add(fs, dir, thread);
 	size_t ours = dir->count;
-	for (bool more = true; more && !rc;) {
+	for (bool more = !backup; more && !rc;) {
 		struct file_page page;
 		rc = store_file_list(
 			fs->store, thread_ref(thread), after, THREAD_PAGE, false, &page);
@@ -368,8 +394,10 @@ static bool page_covers(const struct dir *dir, uint64_t gen, size_t *ret)
 	return i < page->count || !page->more;
 }
 
+/* All live threads: the root, and .turnfs/backup. */
 static int fill_root(struct filling *f, struct dir *dir, uint64_t gen)
 {
+	uint64_t bit = dir->node->kind == NODE_ROOT ? 0 : INO_BACKUP;
 	for (;;) {
 		size_t i;
 		if (!page_covers(dir, gen, &i)) {
@@ -380,7 +408,7 @@ static int fill_root(struct filling *f, struct dir *dir, uint64_t gen)
 		}
 		for (; i < dir->page.count; i++) {
 			const struct thread_info *t = &dir->page.items[i];
-			if (!fill(f, t->id, t->gen, S_IFDIR, t->gen, NULL))
+			if (!fill(f, t->id, t->gen | bit, S_IFDIR, t->gen, NULL))
 				return 0;
 			gen = t->gen;
 		}
@@ -403,7 +431,8 @@ static int fill_all(struct filling *f, struct dir *dir, uint64_t cookie)
 	if (cookie < COOKIE_DOTDOT && !fill_at(f, "..", FUSE_ROOT_ID, S_IFDIR, COOKIE_DOTDOT, NULL))
 		return 0;
 	uint64_t after = cookie < COOKIE_DOTDOT ? 0 : cookie - COOKIE_DOTDOT;
-	return node->kind == NODE_ROOT ? fill_root(f, dir, after) : fill_entries(f, dir, after);
+	bool threads = node->kind == NODE_ROOT || node->view == &view_backup;
+	return threads ? fill_root(f, dir, after) : fill_entries(f, dir, after);
 }
 
 static void read_dir(

@@ -131,6 +131,23 @@ static int take_turn(struct writing *w, uint32_t number, json_t *value)
 	return 0;
 }
 
+/* The entries of "turns" under their numbers; of a turn named twice the last one counts. */
+static int turns_by_number(json_t *turns, json_t *ret)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(turns, key, value)
+	{
+		char number[16];
+		snprintf(number, sizeof number, "%u", turn_number(key));
+		if (!turn_number(key) || !(json_is_object(value) || json_is_null(value)))
+			return -EBADMSG;
+		if (json_object_set(ret, number, value) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int take_turns(struct writing *w)
 {
 	json_t *turns = json_object_get(w->doc, "turns");
@@ -138,7 +155,11 @@ static int take_turns(struct writing *w)
 		return 0;
 	if (!json_is_object(turns))
 		return -EBADMSG;
-	size_t most = json_object_size(turns) + 1; /* and the file renamed over it */
+	json_auto_t *by_number = json_object();
+	int rc = turns_by_number(turns, by_number);
+	if (rc < 0)
+		return rc;
+	size_t most = json_object_size(by_number) + 1; /* and the file renamed over it */
 	w->changes = calloc(most, sizeof *w->changes);
 	w->names = calloc(most, sizeof *w->names);
 	w->inos = calloc(most, sizeof *w->inos);
@@ -146,12 +167,9 @@ static int take_turns(struct writing *w)
 		return -ENOMEM;
 	const char *key;
 	json_t *value;
-	json_object_foreach(turns, key, value)
+	json_object_foreach(by_number, key, value)
 	{
-		uint32_t number = turn_number(key);
-		if (!number || !(json_is_object(value) || json_is_null(value)))
-			return -EBADMSG;
-		int rc = take_turn(w, number, value);
+		rc = take_turn(w, turn_number(key), value);
 		if (rc < 0)
 			return rc;
 	}
@@ -188,6 +206,7 @@ static void tell_open_files(struct writing *w)
 		if (!node || !node->file)
 			continue;
 		node->file->info.revision = w->changes[i].ret_revision;
+		node->file->info.ctime_ns = w->thread_change.time_ns;
 		if (!node->file->known)
 			continue;
 		blob_unref(node->file->info.meta);
@@ -257,7 +276,11 @@ static int settle_one(struct fs *fs, struct thread *thread, uint32_t number)
 	if (!rc && edit.changed) {
 		rc = store_apply(
 			fs->store, thread_ref(thread), &change, &put, 1, STORE_RENEW, &info);
-		struct writing w = {.fs = fs, .changes = &put, .inos = &turn.ino, .count = 1};
+		struct writing w = {.fs = fs,
+			.thread_change = change,
+			.changes = &put,
+			.inos = &turn.ino,
+			.count = 1};
 		fs_lock(fs);
 		if (!rc) {
 			tell_open_files(&w);

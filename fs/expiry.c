@@ -1,6 +1,7 @@
 /* Deadlines: a thread that tells the kernel, at the instant, what has gone. */
 #include "expiry.h"
 
+#include "backup_copy.h"
 #include "entry.h"
 #include "expired.h"
 #include "file.h"
@@ -455,6 +456,7 @@ static void *expiry_run(void *arg)
 		purge_tick(fs);
 		more = warning_due(fs);
 		expired_tidy(fs);
+		backup_copy_tidy(fs);
 		watch_clock(&said_ms);
 	} while (sleep_until_due(fs, fs->expiry_timer, more));
 	return NULL;

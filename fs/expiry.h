@@ -33,7 +33,7 @@ void expiry_committed(
 void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what);
 
 /*
- * The nearest deadline that is known, STORE_DEADLINE_NEVER if there is none; it is the nearest of all
- * threads once fs->deadlines_loaded. fs->lock held.
+ * The nearest deadline that is known, STORE_DEADLINE_NEVER if there is none; it is the nearest of
+ * all threads once fs->deadlines_loaded. fs->lock held.
  */
 int64_t expiry_nearest_ms(const struct fs *fs);

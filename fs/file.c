@@ -64,6 +64,19 @@ struct file *file_draft(struct thread *thread, const char *name)
 	return NULL;
 }
 
+uint32_t file_highest_draft(struct fs *fs, struct thread *thread)
+{
+	uint32_t highest = 0, number;
+	struct file *file;
+	fs_lock(fs);
+	LL_FOREACH(thread->files, file)
+	if (file->draft && !file->unlinked && name_turn_parse(file->node->name, &number, NULL) &&
+		number > highest)
+		highest = number;
+	fs_unlock(fs);
+	return highest;
+}
+
 void file_busy(struct fs *fs, struct file *file)
 {
 	file->users++;

@@ -2,6 +2,7 @@
 #include "handle.h"
 
 #include "attr.h"
+#include "backup.h"
 #include "control.h"
 #include "doc.h"
 #include "entry.h"
@@ -145,6 +146,8 @@ static int open_text(struct fs *fs, struct handle *handle)
 		return transcript_writable(node) && (handle->flags & O_ACCMODE) == O_WRONLY
 			       ? 0
 			       : -EACCES;
+	case NODE_BACKUP:
+		return backup_text(fs, node, &handle->text);
 	default:
 		return writer ? -EACCES : control_text(fs, node, &handle->text);
 	}

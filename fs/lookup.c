@@ -2,6 +2,7 @@
 #include "entry.h"
 
 #include "attr.h"
+#include "backup.h"
 #include "caller.h"
 #include "control.h"
 #include "file.h"
@@ -22,6 +23,8 @@ bool entry_doc_hidden(const struct thread *thread)
 /* How long the name itself holds: not at all where each lookup is to make a node of its own. */
 static double name_timeout(struct fs *fs, struct node *node)
 {
+	if (backup_has(node))
+		return 0;
 	switch (node->kind) {
 	case NODE_THREAD:
 		return attr_timeout(fs, ((struct thread *)node)->deadline_ms);
@@ -141,6 +144,8 @@ int entry_find(struct fs *fs, struct thread *thread, const char *name, struct no
 {
 	if (strlen(name) > STORE_NAME_MAX)
 		return -ENAMETOOLONG;
+	if (thread->view == THREAD_VIEW_BACKUP)
+		return backup_find_file(fs, thread, name, ret);
 	if (name[0] == '@')
 		return find_special(fs, thread, name, ret);
 	if (name_file_check(name) < 0)
@@ -188,6 +193,22 @@ static bool doc_about_to_be_made(fuse_req_t req, const struct thread *thread, co
 	       caller_creates_exclusively(fuse_req_ctx(req)->pid);
 }
 
+static int find_in_view(
+	fuse_req_t req, const struct view *view, const char *name, struct node **ret)
+{
+	struct fs *fs = fs_of(req);
+	int rc = view->find(fs, view, name, ret);
+	if (rc < 0)
+		return rc;
+	rc = backup_asked(fs, *ret, fuse_req_ctx(req)->pid, false);
+	if (rc < 0) {
+		fs_lock(fs);
+		node_unpin(fs, *ret);
+		fs_unlock(fs);
+	}
+	return rc;
+}
+
 void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
@@ -202,7 +223,7 @@ void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (dir->kind == NODE_CONTROL_DIR)
 		rc = (node = control_find(fs, dir, name)) ? 0 : -ENOENT;
 	else if (dir->kind == NODE_VIEW)
-		rc = dir->view->find(fs, dir->view, name, &node);
+		rc = find_in_view(req, dir->view, name, &node);
 	else if (!(rc = fs_thread_of(fs, parent, &thread)))
 		rc = doc_about_to_be_made(req, thread, name) ? -ENOENT
 							     : entry_find(fs, thread, name, &node);

@@ -1,6 +1,7 @@
 /* Metadata of turns, attachments and threads. */
 #include "meta.h"
 
+#include "backup.h"
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
@@ -61,6 +62,8 @@ static int file_meta(struct fs *fs, struct node *node, char name[STORE_NAME_MAX 
 
 int meta_load(struct fs *fs, struct node *node, json_t **ret)
 {
+	if (backup_has(node))
+		return backup_meta(fs, node, ret);
 	if (node->kind == NODE_THREAD) {
 		struct doc_edit edit;
 		int rc = doc_edit_load(fs, (struct thread *)node, &edit);
@@ -215,6 +218,7 @@ static int file_set(
 		}
 		if (revision != STORE_REVISION_NONE) {
 			file->info.revision = revision;
+			file->info.ctime_ns = info.ctime_ns;
 			thread_update(fs, node->thread, &info);
 		}
 	}

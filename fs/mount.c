@@ -2,6 +2,7 @@
 #include "mount.h"
 
 #include "attr.h"
+#include "backup_store.h"
 #include "control.h"
 #include "counted.h"
 #include "dir.h"
@@ -105,6 +106,7 @@ static int session_arguments(const struct mount_options *o, struct fuse_args *ar
 	if (!rc && (fuse_opt_add_opt(&options, "subtype=turnfs,nosuid,nodev,noatime") ||
 			   fuse_opt_add_opt_escaped(&options, blob_data(name)) ||
 			   (o->read_only && fuse_opt_add_opt(&options, "ro")) ||
+			   (o->no_exec && fuse_opt_add_opt(&options, "noexec")) ||
 			   (o->allow_other && fuse_opt_add_opt(&options, "allow_other")) ||
 			   (o->allow_root && fuse_opt_add_opt(&options, "allow_root")) ||
 			   ((o->allow_other || o->allow_root) &&
@@ -148,10 +150,13 @@ static int fs_start(struct fs *fs)
 {
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
+	pthread_cond_init(&fs->backup.moved, NULL);
 	fs->expiry_wake = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);
 	fs->start.wall_ns = clock_wall_ns();
-	int rc = ledger_init(fs);
+	int rc = backup_store_init(fs);
+	if (!rc)
+		rc = ledger_init(fs);
 	if (!rc)
 		rc = root_init(fs);
 	if (!rc)
@@ -183,6 +188,8 @@ static void fs_free(struct fs *fs)
 	expired_done(fs);
 	ledger_done(fs);
 	blob_unref(fs->transcript.text);
+	backup_store_done(fs);
+	pthread_cond_destroy(&fs->backup.moved);
 	pthread_cond_destroy(&fs->idle);
 	pthread_mutex_destroy(&fs->lock);
 }

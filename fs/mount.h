@@ -15,6 +15,7 @@ struct mount_options {
 	uint64_t max_file_size; /* bytes */
 	bool sync_fsync; /* -o sync=fsync: only fsync() is durable */
 	bool read_only;
+	bool no_exec; /* nothing on it can be run; mount(8) asks for it with `user` */
 	bool allow_other, allow_root;
 	bool uid_set, gid_set, umask_set; /* shown instead of what is kept */
 	unsigned uid, gid, umask;

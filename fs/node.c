@@ -1,6 +1,8 @@
 /* Nodes and threads: their tables, references and ends. */
 #include "node.h"
 
+#include "backup.h"
+#include "backup_copy.h"
 #include "file.h"
 #include "view.h"
 
@@ -68,6 +70,7 @@ void node_unhash(struct fs *fs, struct node *node)
 
 static void thread_free(struct fs *fs, struct thread *thread)
 {
+	backup_copy_free(fs, thread);
 	if (thread->dead)
 		DL_DELETE(fs->others, &thread->node);
 	else
@@ -173,7 +176,7 @@ struct thread *node_thread_get_in(
 		if (!thread)
 			return NULL;
 		thread->node.kind = NODE_THREAD;
-		thread->node.ino = info->gen;
+		thread->node.ino = info->gen | (view == THREAD_VIEW_BACKUP ? INO_BACKUP : 0);
 		thread->gen = info->gen;
 		thread->view = view;
 		if (thread_rename(thread, info->id) < 0) {
@@ -267,7 +270,8 @@ struct node *node_file(struct fs *fs, struct thread *thread, const char *name, u
 	HASH_FIND(hh, fs->files, &key, sizeof key, node);
 	if (node)
 		return node;
-	node = node_make(fs, NODE_FILE, thread, name, ino);
+	enum node_kind kind = thread->view == THREAD_VIEW_BACKUP ? NODE_BACKUP : NODE_FILE;
+	node = node_make(fs, kind, thread, name, ino);
 	if (node)
 		node_hash(fs, node);
 	return node;

@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <uthash.h>
 
 enum node_kind {
@@ -36,6 +37,7 @@ enum node_kind {
 	NODE_CONTROL, /* a file in it */
 	NODE_VIEW, /* a directory in it whose entries are computed: view.h */
 	NODE_VIEW_FILE, /* a computed file in one */
+	NODE_BACKUP, /* a file of a thread in .turnfs/backup, thread.json too */
 };
 
 /* Where in the tree a thread is seen: a view's threads and nodes are its own, and read-only. */
@@ -94,6 +96,8 @@ struct thread {
 	uint64_t doc_ino;
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
+	struct backup_copy *copy; /* in .turnfs/backup: what it shows; backup_copy.h */
+	bool copying; /* one is being taken */
 	struct {
 		uint64_t revision;
 		uint64_t size;
@@ -195,6 +199,16 @@ struct fs {
 		uint64_t changes, names_changes;
 		int64_t until_ms, used_ms;
 	} expired;
+
+	struct { /* .turnfs/backup: backup_copy.c */
+		struct backup_copy *copies; /* idle longest first */
+		struct backup_change *changes; /* under way to the store */
+		pthread_cond_t moved; /* a change has ended, a copy is taken */
+		size_t bytes, kept; /* of copies, of contents in them that have changed since */
+		struct stat root; /* the view's, as shown last */
+		bool said_full;
+		atomic_bool tidying;
+	} backup;
 
 	struct ledger *ledger; /* ledger.c */
 	struct metrics metrics;

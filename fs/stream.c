@@ -21,7 +21,7 @@ struct node *stream_node(struct fs *fs, struct thread *thread, const char *role)
 static int stream_append(struct fs *fs, struct handle *handle, struct blob *text, bool durable)
 {
 	struct node *node = handle->node;
-	struct turn_new turn = {.role = node->name, .content = text};
+	struct turn_new turn = {.role = node->name, .content = text, .mtime_ns = APPEND_NOW};
 	uint32_t number;
 	fs_lock(fs);
 	append_owner(node->thread, handle, &turn);

@@ -98,7 +98,7 @@ static int lines_parse(struct lines *lines, const char *text, size_t size)
 			return rc;
 		json_t *line = json_parse(start, length);
 		lines->objects[lines->count] = line;
-		lines->turns[lines->count] = (struct turn_new){0};
+		lines->turns[lines->count] = (struct turn_new){.mtime_ns = APPEND_NOW};
 		lines->count++;
 		rc = json_is_object(line) ? line_parse(line, &lines->turns[lines->count - 1])
 					  : -EINVAL;

@@ -8,6 +8,7 @@ static const struct view *const views[] = {
 	&view_expiring,
 	&view_expired,
 	&view_why,
+	&view_backup,
 };
 enum { VIEWS = sizeof views / sizeof *views };
 

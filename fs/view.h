@@ -38,6 +38,7 @@ const struct view *view_at(size_t n);
 int view_file(struct fs *fs, const struct view *view, const char *name, struct node **ret);
 
 /* Each defined in its own file. */
+extern const struct view view_backup;
 extern const struct view view_expired;
 extern const struct view view_expiring;
 extern const struct view view_why;

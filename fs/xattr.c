@@ -21,9 +21,9 @@ enum {
 static int own_turn(struct fs *fs, struct node *node, char *ret, size_t size)
 {
 	fs_lock(fs);
-	const char *name = node->kind == NODE_STREAM ? node->turn
-			   : node->kind == NODE_FILE ? node->name
-						     : NULL;
+	const char *name = node->kind == NODE_STREAM				  ? node->turn
+			   : node->kind == NODE_FILE || node->kind == NODE_BACKUP ? node->name
+										  : NULL;
 	bool turn = name && name_turn_parse(name, NULL, NULL);
 	if (turn)
 		snprintf(ret, size, "%s", name);

@@ -53,6 +53,7 @@ static void print_mount(FILE *out, const struct mount_options *mount)
 	fprintf(out, "sync = %s\n", mount->sync_fsync ? "fsync" : "close");
 	fprintf(out, "max_file_size = %s\n", size);
 	print_flag(out, "ro", mount->read_only);
+	print_flag(out, "noexec", mount->no_exec);
 	print_flag(out, "allow_other", mount->allow_other);
 	print_flag(out, "allow_root", mount->allow_root);
 	print_id(out, "uid", mount->uid_set, mount->uid);

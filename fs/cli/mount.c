@@ -37,7 +37,7 @@ static const char help[] =
 	"  max_file_size=SIZE (64M)\n"
 	"  timeout=TIME       how long a call waits for the store (5s)\n"
 	"  announce=off|auto|on  tell inotify watchers of expiry and of others' turns (auto)\n"
-	"  ro, rw, allow_other, allow_root, uid=N, gid=N, umask=OCTAL\n"
+	"  ro, rw, noexec, exec, allow_other, allow_root, uid=N, gid=N, umask=OCTAL\n"
 	"  with Redis only: prefix=TEXT (turnfs:), layout=NAME, match=PATTERN, max_turns=N,\n"
 	"                   replicas=N, allow_eviction\n"
 	"\n"

@@ -19,6 +19,8 @@ static const struct option_rule rules[] = {
 	{"max_file_size", option_size, OPTION(mount.max_file_size), 1, 1 << 30, true},
 	{"ro", option_flag, OPTION(mount.read_only), 0, 0, false},
 	{"rw", option_flag_off, OPTION(mount.read_only), 0, 0, false},
+	{"noexec", option_flag, OPTION(mount.no_exec), 0, 0, false},
+	{"exec", option_flag_off, OPTION(mount.no_exec), 0, 0, false},
 	{"allow_other", option_flag, OPTION(mount.allow_other), 0, 0, false},
 	{"allow_root", option_flag, OPTION(mount.allow_root), 0, 0, false},
 	{"uid", option_uid, OPTION(mount), 0, 0, true},
@@ -35,9 +37,9 @@ static const struct option_rule rules[] = {
 
 /* fstab(5), mount(8) and systemd.mount(5) have a use for these; a FUSE mount has none. */
 static const char *const skipped[] = {"defaults", "auto", "noauto", "user", "nouser", "users",
-	"owner", "group", "nofail", "_netdev", "nosuid", "nodev", "exec", "async", "atime",
-	"noatime", "relatime", "norelatime", "strictatime", "nostrictatime", "diratime",
-	"nodiratime", "lazytime", "nolazytime"};
+	"owner", "group", "nofail", "_netdev", "nosuid", "nodev", "async", "atime", "noatime",
+	"relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime",
+	"lazytime", "nolazytime"};
 static const char *const skipped_with_value[] = {"x-", "X-", "comment=", "user=", "owner="};
 
 void options_init(struct cli_options *options)

@@ -117,12 +117,7 @@ def test_C4__man_page__has_every_mount_option_and_no_other():
         "{store} {mnt} turnfs noauto,nofail,x-systemd.automount,comment=x,ttl=2h 0 0",
         "sqlite:{store} {mnt} turnfs defaults,_netdev,noatime,nosuid,ttl=2h 0 0",
         "{store}?ttl=2h {mnt} turnfs rw,allow_other,umask=077 0 0",
-        pytest.param(
-            "{store} {mnt} turnfs noauto,user,ttl=2h 0 0",
-            marks=pytest.mark.xfail(
-                strict=True, reason="with `user` mount(8) passes noexec too, which is refused"
-            ),
-        ),
+        "{store} {mnt} turnfs noauto,user,ttl=2h 0 0",
     ],
 )
 def test_C3__fstab__mount_mounts_and_umount_unmounts(workshop, line):
