@@ -552,13 +552,8 @@ def test_tree__unlisted_names__answer_to_lookup_and_never_to_readdir(anymnt):
 
 
 # strict: whoever makes one of these takes it out of the list
-TO_COME = {"backup"}
-
-
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason="not made yet")] if name in TO_COME else [])
-    for name in ("README.md", "health", "metrics", "config", "latest", "ledger.jsonl", "backup", "why", "expiring",
-                 "expired")])
+@pytest.mark.parametrize("name", ["README.md", "health", "metrics", "config", "latest", "ledger.jsonl", "backup", "why",
+                                  "expiring", "expired"])
 def test_tree__view__is_there_and_listed_in_its_folder(mnt, name):
     say(mnt.thread(), "user", "x")
     found = os.stat(mnt / ".turnfs" / name)
