@@ -296,9 +296,8 @@ class Model:
         for key, value in (doc.get("turns") or {}).items():
             number = number_of(key) or int(key)
             stored = [f for n, f in thread.disk.items() if number_of(n) == number]
-            drafts = [f for n, f in thread.drafts().items() if number_of(n) == number]
-            if stored or drafts:
-                for file in stored or drafts:
+            if stored:
+                for file in stored:
                     file.meta = dict(value or {})
                     touched.append(file)
             elif value:
