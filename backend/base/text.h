@@ -24,7 +24,7 @@ int text_span_parse(const char *text, int64_t *ret_ms);
  */
 void text_span_format(int64_t ms, char ret[TEXT_TIME_MAX]);
 
-/* For a person, two units at most: "59s", "4m 05s", "23h 59m", "6d 23h"; less than nothing is "0s". */
+/* For a person, two units at most: "59s", "4m 05s", "23h 59m", "6d 23h"; never less than "0s". */
 void text_span_rough(int64_t ms, char ret[TEXT_TIME_MAX]);
 
 /* "64M", "1G", "4096", "10k" (1024-based, an optional B or iB behind). 0 or -EINVAL. */
