@@ -24,6 +24,7 @@ enum {
 	COOKIE_DOTDOT = 2, /* then inode numbers, moved up by as much */
 	ROOT_PAGE = 1000,
 	THREAD_PAGE = 256,
+	LISTED_NODES = 65536, /* files the kernel knows, up to which listings bring attributes */
 };
 
 struct dir_entry {
@@ -334,11 +335,23 @@ static bool entry_of(struct fs *fs, struct thread *thread, const struct dir_entr
 	return true;
 }
 
+/*
+ * Each name that is handed out with attributes makes a node here until the kernel forgets it, which
+ * it may never do. Past a limit, only names: who wants the attributes looks them up.
+ */
+static bool enough_nodes(struct fs *fs)
+{
+	fs_lock(fs);
+	bool enough = HASH_COUNT(fs->files) >= LISTED_NODES;
+	fs_unlock(fs);
+	return enough;
+}
+
 static bool fill_file(struct filling *f, struct thread *thread, const struct dir_entry *e)
 {
 	struct fuse_entry_param entry;
 	struct node *node = NULL;
-	if (!f->plus || !entry_of(f->fs, thread, e, &node, &entry))
+	if (!f->plus || enough_nodes(f->fs) || !entry_of(f->fs, thread, e, &node, &entry))
 		return fill(f, e->name, e->ino, S_IFREG, e->order, NULL);
 	bool filled = fill(f, e->name, e->ino, S_IFREG, e->order, &entry);
 	fs_lock(f->fs);

@@ -31,6 +31,7 @@ static double name_timeout(struct fs *fs, struct node *node)
 	case NODE_FILE:
 		return attr_timeout(fs, node->thread->deadline_ms);
 	case NODE_DOC:
+	case NODE_TRANSCRIPT:
 		return attr_timeout(fs, node->thread->deadline_ms);
 	case NODE_CONTROL_DIR:
 	case NODE_VIEW:

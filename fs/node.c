@@ -103,6 +103,9 @@ static void node_free(struct fs *fs, struct node *node)
 	DL_DELETE(fs->others, node);
 	if (thread && thread->doc == node)
 		thread->doc = NULL;
+	for (int i = 0; thread && i < 2; i++)
+		if (thread->transcripts[i] == node)
+			thread->transcripts[i] = NULL;
 	free(node->name);
 	free(node->turn);
 	free(node);

@@ -93,6 +93,7 @@ struct thread {
 	struct node *nodes; /* its hashed file nodes */
 	struct file *files; /* its open or uncommitted files, by `next` */
 	struct node *doc; /* thread.json's node, if the kernel knows it */
+	struct node *transcripts[2]; /* the same of @transcript.md and .jsonl */
 	uint64_t doc_ino;
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */

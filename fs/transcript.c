@@ -23,9 +23,13 @@ struct node *transcript_node(struct fs *fs, struct thread *thread, const char *n
 {
 	if (!transcript_is(name))
 		return NULL;
-	/* One number for all its nodes: cp compares what it looked up with what it opened. */
-	uint64_t ino = INO_TRANSCRIPT | thread->gen << 1 | (uint64_t)!strcmp(name, JSONL);
-	return node_make(fs, NODE_TRANSCRIPT, thread, name, ino);
+	/* Text and offsets are each handle's own, so one node does for all; no lookup is needed. */
+	size_t jsonl = !strcmp(name, JSONL);
+	struct node **at = &thread->transcripts[jsonl];
+	if (!*at)
+		*at = node_make(fs, NODE_TRANSCRIPT, thread, name,
+			INO_TRANSCRIPT | thread->gen << 1 | jsonl);
+	return *at;
 }
 
 bool transcript_writable(const struct node *node)

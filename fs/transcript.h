@@ -4,7 +4,7 @@
 
 #include "fs.h"
 
-/* A fresh node if `name` is one of the two, else NULL (or out of memory). fs->lock held. */
+/* The thread's node if `name` is one of the two, else NULL (or out of memory). fs->lock held. */
 struct node *transcript_node(struct fs *fs, struct thread *thread, const char *name);
 
 bool transcript_is(const char *name);
