@@ -361,7 +361,11 @@ static int writers(char **argv)
 	return 0;
 }
 
-/* hot watch: lines "DEADLINE_NS PATH" on stdin, in order; ns from each deadline to ENOENT. */
+/*
+ * hot watch: lines "DEADLINE_NS PATH" on stdin, in order. For each: ns after the deadline at which
+ * the first call that failed ended, and at which the last that still found it began (< 0: none
+ * late). Only the second is the mount's; between the two this process may not have been running.
+ */
 static int watch(void)
 {
 	long long deadline;
@@ -372,12 +376,12 @@ static int watch(void)
 		int64_t wait = deadline - now_of(CLOCK_REALTIME) - 30000000;
 		if (wait > 0)
 			nanosleep(&(struct timespec){wait / 1000000000, wait % 1000000000}, NULL);
-		int64_t before = now_of(CLOCK_REALTIME);
-		while (lstat(path, &st) == 0)
-			before = now_of(CLOCK_REALTIME);
+		int64_t seen = deadline - 1, at = now_of(CLOCK_REALTIME);
+		for (; lstat(path, &st) == 0; at = now_of(CLOCK_REALTIME))
+			seen = at;
 		check(errno == ENOENT, "lstat", path);
 		printf("%s[%lld,%lld]", comma, (long long)(now_of(CLOCK_REALTIME) - deadline),
-			(long long)(before - deadline));
+			(long long)(seen - deadline));
 		comma = ",";
 	}
 	puts("]");
