@@ -497,9 +497,13 @@ class World:
 
     def op_kill(self):
         self.mount.kill9()
-        for fd, _ in self.slots.values():
+        for fd, descriptor in self.slots.values():
             with contextlib.suppress(OSError):
                 os.close(fd)
+            file = descriptor.file
+            if descriptor.wrote and file:  # even what left the content as it was had its time
+                file.stat = file.floor = None
+                file.mtime = file.disk_mtime
         self.slots.clear()
         self.model.kill()
         self.mount.start()
