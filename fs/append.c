@@ -1,6 +1,7 @@
 /* Adding turns at the end of a thread. */
 #include "append.h"
 
+#include "announce.h"
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
@@ -121,5 +122,10 @@ int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, s
 	for (size_t i = 0; i < count && (info.doc.flags & DOC_PENDING); i++)
 		doc_settle(fs, thread, *ret_first + (uint32_t)i);
 	notify_inode(fs, &thread->node, true);
+	for (size_t i = 0; i < count; i++) {
+		char name[STORE_NAME_MAX + 1];
+		name_turn_format(name, *ret_first + (uint32_t)i, turns[i].role);
+		announce_turn(fs, thread, name);
+	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* Deadlines: a thread that tells the kernel, at the instant, what has gone. */
 #include "expiry.h"
 
+#include "announce.h"
 #include "backup_copy.h"
 #include "entry.h"
 #include "expired.h"
@@ -392,6 +393,7 @@ static void expire_due(struct fs *fs)
 			deadline_ms = now + TICK_MS; /* the store is away: ask again soon */
 		if (deadline_ms <= now) {
 			if (expire(fs, d.gen, deadline_ms, now)) {
+				announce_expired(fs, d.gen);
 				ledger_expired(fs, d.gen, deadline_ms);
 				any = true;
 			}

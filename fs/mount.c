@@ -1,6 +1,7 @@
 /* The mount itself: the operations' table, the session with the kernel, beginning and end. */
 #include "mount.h"
 
+#include "announce.h"
 #include "attr.h"
 #include "backup_store.h"
 #include "control.h"
@@ -66,15 +67,15 @@ static void mount_statfs(fuse_req_t req, fuse_ino_t id)
 
 static const struct fuse_lowlevel_ops operations = {
 	.init = mount_init,
-	.lookup = entry_lookup,
+	.lookup = announce_lookup,
 	.forget = entry_forget,
 	.forget_multi = entry_forget_multi,
 	.getattr = attr_get_handler,
 	.setattr = guard_setattr,
-	.mknod = guard_mknod,
+	.mknod = announce_mknod,
 	.mkdir = guard_mkdir,
 	.unlink = guard_unlink,
-	.rmdir = guard_rmdir,
+	.rmdir = announce_rmdir,
 	.symlink = guard_symlink,
 	.rename = guard_rename,
 	.link = guard_link,
@@ -217,6 +218,7 @@ int mount_serve(struct store *store, const struct mount_options *options, const 
 			mountpoint);
 		goto out;
 	}
+	announce_mounted(&fs, mountpoint);
 	rc = fs_start(&fs);
 	if (!rc)
 		rc = serve(&fs);

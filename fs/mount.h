@@ -20,6 +20,7 @@ struct mount_options {
 	bool uid_set, gid_set, umask_set; /* shown instead of what is kept */
 	unsigned uid, gid, umask;
 	enum announce_mode announce;
+	struct announcer *announcer; /* the process that does it, or NULL; announcer.h */
 	bool debug;
 	const char *source; /* the store as it may be shown: without a password */
 	const char *config; /* text of .turnfs/config: the options in force, redacted */

@@ -38,6 +38,7 @@ enum node_kind {
 	NODE_VIEW, /* a directory in it whose entries are computed: view.h */
 	NODE_VIEW_FILE, /* a computed file in one */
 	NODE_BACKUP, /* a file of a thread in .turnfs/backup, thread.json too */
+	NODE_ANNOUNCED, /* stands for a thread that is gone while that is announced */
 };
 
 /* Where in the tree a thread is seen: a view's threads and nodes are its own, and read-only. */
@@ -211,6 +212,7 @@ struct fs {
 		atomic_bool tidying;
 	} backup;
 
+	char announced[STORE_NAME_MAX + 1]; /* the thread that the announcer is about to remove */
 	struct ledger *ledger; /* ledger.c */
 	struct metrics metrics;
 	struct { /* threads near their deadline, as last counted: health.c */

@@ -1,6 +1,7 @@
 /* turnfs mount: checks what it can, becomes a daemon, opens the store and serves it. */
 #include "mount.h"
 
+#include "announcer.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -138,7 +139,8 @@ static int open_store(struct run *run, struct store **ret, struct errtext *error
 	return store_open(request->store.where, &options, ret, error);
 }
 
-static int serve(struct run *run, struct store *store, struct errtext *error)
+static int serve(
+	struct run *run, struct store *store, struct announcer *announcer, struct errtext *error)
 {
 	struct mount_options options = run->request->options.mount;
 	CLEAN_FREE char *config =
@@ -146,6 +148,7 @@ static int serve(struct run *run, struct store *store, struct errtext *error)
 	if (!config)
 		return errtext_set(error, -ENOMEM, "out of memory");
 	options.config = config;
+	options.announcer = announcer;
 	options.source = run->request->store.shown;
 	return mount_serve(store, &options, run->mountpoint, report_ready, run, error);
 }
@@ -158,9 +161,16 @@ static int live(struct run *run)
 	harden_process(run->request);
 	log_init(run->daemon.background,
 		run->request->options.mount.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE);
-	if (open_store(run, &store, &error) < 0)
+	struct announcer announcer; /* the first, so that it holds nothing of store and mount */
+	int rc = announcer_start(&announcer, run->request->options.mount.announce);
+	if (rc < 0)
+		log_warning("watchers will hear nothing: %s", strerror(-rc));
+	if (open_store(run, &store, &error) < 0) {
+		announcer_stop(&announcer);
 		return report_failure(run, CLI_FAILED, &error);
-	int rc = serve(run, store, &error);
+	}
+	rc = serve(run, store, &announcer, &error);
+	announcer_stop(&announcer);
 	service_notify("STOPPING=1");
 	store_close(store);
 	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
