@@ -8,6 +8,7 @@ line as well, {"reply": ..., "continuation_id": ...}. Without a continuation_id 
 """
 
 import json
+import os
 import pathlib
 import socketserver
 import sys
@@ -18,12 +19,15 @@ CONVERSATIONS = pathlib.Path(sys.argv[1])
 
 def new_thread():
     thread = str(uuid.uuid4())
+    (CONVERSATIONS / ".turnfs").stat()  # nothing is mounted: FileNotFoundError
     (CONVERSATIONS / thread).mkdir()
     return thread
 
 
 def add_turn(thread, role, text):
-    (CONVERSATIONS / thread / f"@{role}").write_bytes(text.encode())
+    stream = os.open(CONVERSATIONS / thread / f"@{role}", os.O_WRONLY)  # a mount has it: no O_CREAT
+    with open(stream, "wb") as turn:
+        turn.write(text.encode())
 
 
 def history(thread):
@@ -48,8 +52,8 @@ class Conversation(socketserver.StreamRequestHandler):
             try:
                 request = json.loads(line)
                 answer = self.answer(request)
-            except FileNotFoundError:
-                answer = {"error": self.explanation(request)}
+            except FileNotFoundError as error:
+                answer = {"error": self.explanation(request, error)}
             except (OSError, ValueError, KeyError) as error:
                 answer = {"error": str(error)}
             self.wfile.write(json.dumps(answer).encode() + b"\n")
@@ -61,10 +65,10 @@ class Conversation(socketserver.StreamRequestHandler):
         add_turn(thread, "assistant", reply)
         return {"continuation_id": thread, "reply": reply}
 
-    def explanation(self, request):
+    def explanation(self, request, error):
         try:
             return why(request["continuation_id"])
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError):
             return str(error)
 
 

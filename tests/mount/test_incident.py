@@ -227,8 +227,8 @@ def test_R3__incident__why__tells_the_user_of_an_unknown_conversation(mnt):
     assert "never" in text and UNKNOWN in text
 
 
-def test_chat_server__three_functions__work_on_a_plain_directory_but_for_the_stream(tmp_path):
-    """The storage functions are plain file operations: history() of a folder that `cp` made."""
+def test_chat_server__history__works_on_a_plain_directory(tmp_path):
+    """Reading is plain file operations: history() of a folder that `cp` made."""
     code = SERVER.read_text()
     scope = {"__name__": "chat_server"}
     argv, sys.argv = sys.argv, ["chat_server.py", str(tmp_path), "unused"]
@@ -236,7 +236,8 @@ def test_chat_server__three_functions__work_on_a_plain_directory_but_for_the_str
         exec(compile(code, str(SERVER), "exec"), scope)
     finally:
         sys.argv = argv
-    thread = scope["new_thread"]()
+    thread = "a-copy"
+    (tmp_path / thread).mkdir()
     (tmp_path / thread / "000002-assistant.md").write_bytes("two ä\r\n".encode())
     (tmp_path / thread / "000001-user.md").write_bytes(b"one")
     (tmp_path / thread / "thread.json").write_bytes(b"{}")

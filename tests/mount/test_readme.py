@@ -130,7 +130,7 @@ def test_R1__readme__three_functions_work_and_survive_a_kill(mnt):
     (block,) = blocks(README, "python")
     import uuid
 
-    names = {"uuid": uuid, "CONVERSATIONS": mnt.path}
+    names = {"os": os, "uuid": uuid, "CONVERSATIONS": mnt.path}
     exec(compile(block, "README.md", "exec"), names)
     thread = names["new_thread"]()
     said = [("user", "first\n"), ("assistant", "Grüße 🌍"), ("user", "…")]
@@ -141,6 +141,21 @@ def test_R1__readme__three_functions_work_and_survive_a_kill(mnt):
     assert names["history"](thread) == said
     with pytest.raises(FileNotFoundError):
         names["add_turn"]("never-was", "user", "x")
+
+
+def test_R2__readme__three_functions_without_a_mount__raise_and_write_nothing(tmp_path):
+    (block,) = blocks(README, "python")
+    import uuid
+
+    names = {"os": os, "uuid": uuid, "CONVERSATIONS": tmp_path}
+    exec(compile(block, "README.md", "exec"), names)
+    with pytest.raises(FileNotFoundError):
+        names["new_thread"]()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "thread").mkdir()
+    with pytest.raises(FileNotFoundError):
+        names["add_turn"]("thread", "user", "x")
+    assert not list((tmp_path / "thread").iterdir())
 
 
 def test_C1__readme__what_it_points_to_is_there():
