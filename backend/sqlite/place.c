@@ -76,9 +76,8 @@ static int dir_check(char dir[PATH_MAX], bool make, struct errtext *error)
 	if (st.st_mode & 022)
 		return errtext_set(error, -EPERM,
 			"Others can write to the store's directory %s (mode %04o); make a "
-			"directory "
-			"of its own for it (mkdir -m 700), or chmod go-w %s",
-			dir, (unsigned)(st.st_mode & 07777), dir);
+			"directory of its own for it: mkdir -m 700 %s/turnfs",
+			dir, (unsigned)(st.st_mode & 07777), strcmp(dir, "/") ? dir : "");
 	return 0;
 }
 

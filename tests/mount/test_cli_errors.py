@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from fixtures import needs_root
-from harness import BINARY, mounts_on, say, turns, wait_until
+from harness import BINARY, ROOT, mounts_on, say, turns, wait_until
 from test_cli import alive, cli, config, daemon_pid, one_line, said  # noqa: F401
 
 BAD_OPTIONS = """bogus bogus=1 ttl ttl= ttl=0 ttl=5x ttl=-3h ttl=1000000d grace=never warn=soon timeout=0
@@ -131,6 +131,28 @@ def test_C4__a_mountpoint_that_is_one_already__exit_4_and_the_pid(cli):  # noqa:
     one_line(cli("mount", cli.shop.store_file, mnt), 4, daemon_pid(mnt), "turnfs umount")
     assert len(mounts_on(mnt)) == 1
     one_line(cli("mount", "memory:", "/proc"), 4, "proc")
+
+
+def test_C4__run_script__a_directory_with_something_in_it__names_its_argument(tmp_path):
+    (tmp_path / "conversations").mkdir()
+    (tmp_path / "conversations" / "precious").write_text("x")
+    done = subprocess.run(
+        [ROOT / "scripts" / "run"],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.count("\n") == 1 and "scripts/run DIRECTORY" in done.stderr
+
+
+def test_S1__a_store_where_others_can_write__is_refused_and_a_directory_of_its_own_advised(cli):  # noqa: F811
+    mnt, shared = cli.folder(), cli.base / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    line = one_line(cli("mount", shared / "store.db", mnt), 1, f"mkdir -m 700 {shared}/")
+    assert "chmod" not in line, "it may be /tmp"
 
 
 # S5: where it may be mounted, and by whom
