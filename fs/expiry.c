@@ -6,7 +6,6 @@
 #include "entry.h"
 #include "expired.h"
 #include "file.h"
-#include "health.h"
 #include "ledger.h"
 #include "notify.h"
 #include "purge.h"
@@ -24,25 +23,21 @@
 #include <unistd.h>
 #include <utlist.h>
 
-enum {
-	PAGE = 1000,
-	TICK_MS = 1000, /* at least so often: a clock that stepped, what is to be purged */
-};
+enum { TICK_MS = 1000 }; /* at least so often: a clock that stepped, what is to be purged */
 
 int64_t expiry_nearest_ms(const struct fs *fs)
 {
 	return deadlines_nearest_ms(&fs->deadlines);
 }
 
-static void wake(struct fs *fs)
+void expiry_wake(struct fs *fs)
 {
 	uint64_t one = 1;
-	if (fs->expiry_wake >= 0 && write(fs->expiry_wake, &one, sizeof one) < 0)
+	if (fs->expiry_event >= 0 && write(fs->expiry_event, &one, sizeof one) < 0)
 		log_debug("the expiry thread could not be woken");
 }
 
-/* fs->lock held. On lack of memory the thread still expires: by its timeouts and at lookup. */
-static void deadline_add(struct fs *fs, uint64_t gen, int64_t deadline_ms)
+void expiry_push(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 {
 	if (deadline_ms == STORE_DEADLINE_NEVER)
 		return;
@@ -54,168 +49,10 @@ void expiry_add(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 {
 	fs_lock(fs);
 	bool nearest = deadline_ms < expiry_nearest_ms(fs);
-	deadline_add(fs, gen, deadline_ms);
+	expiry_push(fs, gen, deadline_ms);
 	fs_unlock(fs);
 	if (nearest)
-		wake(fs);
-}
-
-void expiry_changed(struct fs *fs, struct thread *thread, const struct thread_info *info)
-{
-	fs_lock(fs);
-	bool sooner = info->deadline_ms < thread->deadline_ms;
-	bool never = thread->deadline_ms == STORE_DEADLINE_NEVER;
-	thread->shortened = thread->shortened || sooner;
-	thread_update(fs, thread, info);
-	fs_unlock(fs);
-	if (sooner || never)
-		expiry_add(fs, info->gen, info->deadline_ms);
-}
-
-/* What was written reached a thread that had expired: what has become of it. */
-static void say_revived(struct fs *fs, const struct thread_info *info)
-{
-	if (info->deadline_ms <= store_now_ms(fs->store))
-		log_notice("thread %s: it expired while a file of it was open, and its name is "
-			   "taken since; what was written is in .turnfs/expired, with the rest",
-			info->id);
-	else
-		log_notice("thread %s: what was written to a file that was open across its "
-			   "deadline brought it back",
-			info->id);
-}
-
-/* It may be in the root again, as a struct thread of its own: that one hears of the change too. */
-static void tell_other_life(
-	struct fs *fs, struct thread *thread, const struct thread_info *info, uint64_t ino)
-{
-	struct node *node = NULL;
-	fs_lock(fs);
-	struct thread *other = thread_by_gen(fs, info->gen);
-	if (other == thread)
-		other = NULL;
-	if (other) {
-		node_pin(&other->node);
-		thread_update(fs, other, info);
-		HASH_FIND(hh, fs->files, &ino, sizeof ino, node);
-	}
-	if (node)
-		node_pin(node);
-	fs_unlock(fs);
-	if (node)
-		notify_inode(fs, node, true);
-	if (other)
-		notify_inode(fs, &other->node, true);
-	fs_lock(fs);
-	node_unpin(fs, node);
-	if (other)
-		node_unpin(fs, &other->node);
-	fs_unlock(fs);
-}
-
-void expiry_committed(
-	struct fs *fs, struct thread *thread, const struct thread_info *info, uint64_t ino)
-{
-	fs_lock(fs);
-	bool dead = thread->dead && thread->expired;
-	bool lay_there = dead && thread->deadline_ms <= store_now_ms(fs->store);
-	bool back = lay_there && info->deadline_ms > store_now_ms(fs->store);
-	struct thread *shown = back ? thread_by_gen_in(fs, THREAD_VIEW_EXPIRED, info->gen) : NULL;
-	if (shown)
-		thread_kill(fs, shown, true);
-	thread_update(fs, thread, info);
-	fs->expired.changes += lay_there;
-	fs_unlock(fs);
-	if (lay_there)
-		say_revived(fs, info);
-	if (back) {
-		ledger_add(fs, LEDGER_RESTORED, info->id, info, info->id);
-		expiry_add(fs, info->gen, info->deadline_ms);
-		fs_root_touch(fs, fs_now_ns(fs));
-	}
-	if (dead && !fs->ending)
-		tell_other_life(fs, thread, info, ino);
-	if (back && !fs->ending)
-		notify_inode(fs, &fs->root, true);
-}
-
-void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what)
-{
-	fs_lock(fs);
-	bool expired = thread->dead ? thread->expired : !thread_alive(fs, thread);
-	fs_unlock(fs);
-	if (rc == -ENOENT && expired)
-		log_error("thread %s: has expired and is erased; what was written to %s is lost",
-			thread->id->text, what);
-}
-
-static int load_state(struct fs *fs, enum thread_state state, uint64_t before)
-{
-	uint64_t after = 0;
-	for (bool more = true; more && !fs->ending;) {
-		struct thread_page page;
-		int rc = store_thread_list(fs->store, state, after, PAGE, &page);
-		if (rc < 0)
-			return rc;
-		fs_lock(fs);
-		for (size_t i = 0; i < page.count; i++) {
-			const struct thread_info *t = &page.items[i];
-			after = t->gen;
-			if (t->gen >= before)
-				continue; /* made since the mount began: known already */
-			health_found(fs, t, state == THREAD_LIVE);
-			if (state == THREAD_GRACE) {
-				ledger_found(fs, t);
-				if (t->deadline_ms > fs->root_expiry_ms)
-					fs->root_expiry_ms = t->deadline_ms;
-				continue;
-			}
-			deadline_add(fs, t->gen, t->deadline_ms);
-			if (t->mtime_ns > fs->latest.mtime_ns) {
-				fs->latest.gen = t->gen;
-				fs->latest.mtime_ns = t->mtime_ns;
-			}
-		}
-		fs_unlock(fs);
-		more = page.more && page.count;
-		thread_page_done(&page);
-	}
-	return 0;
-}
-
-/*
- * Reads every thread's deadline, beside the mount that already answers: how long that takes grows
- * with the store. Until then nothing that hangs on the nearest deadline of all is cached.
- */
-static void load_run(struct fs *fs, struct work *work)
-{
-	uint64_t before = UINT64_MAX; /* read-only: none is made */
-	free(work);
-	int rc = fs->options->read_only ? 0 : fs_ino_new(fs, &before);
-	if (!rc)
-		rc = load_state(fs, THREAD_LIVE, before);
-	if (!rc)
-		rc = load_state(fs, THREAD_GRACE, before);
-	if (rc < 0) {
-		log_error("the threads' deadlines cannot be read (error %d); they expire all the "
-			  "same, but listings are slow",
-			-rc);
-		return;
-	}
-	atomic_store(&fs->deadlines_loaded, !fs->ending);
-	wake(fs);
-	health_loaded(fs);
-	ledger_start(fs);
-}
-
-static int load_submit(struct fs *fs)
-{
-	struct work *work = calloc(1, sizeof *work);
-	if (!work)
-		return -ENOMEM;
-	work->run = load_run;
-	work_submit(fs, work);
-	return 0;
+		expiry_wake(fs);
 }
 
 /* T5: who has a file open reads it until it is closed, though the store may erase it. */
@@ -305,7 +142,7 @@ static bool end_known(struct fs *fs, struct thread *thread, int64_t now)
 	fs_lock(fs);
 	bool renewed = thread->deadline_ms > now;
 	if (renewed)
-		deadline_add(fs, thread->gen, thread->deadline_ms);
+		expiry_push(fs, thread->gen, thread->deadline_ms);
 	else
 		thread_kill(fs, thread, true);
 	fs_unlock(fs);
@@ -440,10 +277,10 @@ static bool sleep_until_due(struct fs *fs, int timer, bool more)
 	struct itimerspec at = {.it_value = {left / 1000, left % 1000 * 1000000 + 1}};
 	timerfd_settime(timer, 0, &at, NULL);
 	struct pollfd fds[] = {
-		{.fd = timer, .events = POLLIN}, {.fd = fs->expiry_wake, .events = POLLIN}};
+		{.fd = timer, .events = POLLIN}, {.fd = fs->expiry_event, .events = POLLIN}};
 	poll(fds, 2, -1);
 	uint64_t count;
-	if ((fds[1].revents & POLLIN) && read(fs->expiry_wake, &count, sizeof count) < 0)
+	if ((fds[1].revents & POLLIN) && read(fs->expiry_event, &count, sizeof count) < 0)
 		log_debug("the expiry thread's wake-up cannot be read");
 	return !fs->ending;
 }
@@ -466,8 +303,8 @@ static void *expiry_run(void *arg)
 
 int expiry_start(struct fs *fs)
 {
-	fs->expiry_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fs->expiry_wake < 0)
+	fs->expiry_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fs->expiry_event < 0)
 		return -errno;
 	fs->expiry_timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (fs->expiry_timer < 0)
@@ -478,17 +315,17 @@ int expiry_start(struct fs *fs)
 	int rc = pthread_create(&fs->expiry_thread, NULL, expiry_run, fs);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	fs->expiry_started = !rc;
-	return rc ? -rc : load_submit(fs);
+	return rc ? -rc : expiry_load(fs);
 }
 
 void expiry_stop(struct fs *fs)
 {
 	if (fs->expiry_started) {
-		wake(fs);
+		expiry_wake(fs);
 		pthread_join(fs->expiry_thread, NULL);
 	}
-	if (fs->expiry_wake >= 0)
-		close(fs->expiry_wake);
+	if (fs->expiry_event >= 0)
+		close(fs->expiry_event);
 	if (fs->expiry_timer >= 0)
 		close(fs->expiry_timer);
 	deadlines_done(&fs->deadlines);

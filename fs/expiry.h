@@ -14,10 +14,18 @@
 int expiry_start(struct fs *fs);
 void expiry_stop(struct fs *fs);
 
-/* A thread has, or will have, this deadline. Takes fs->lock itself. */
+/* Submits that reading: what expiry_start() does; in expiry_load.c. 0 or -ENOMEM. */
+int expiry_load(struct fs *fs);
+
+/* The thread looks again at what is due. */
+void expiry_wake(struct fs *fs);
+
+/* A thread has, or will have, this deadline. Takes fs->lock itself; expiry_push() needs it held. */
+void expiry_push(struct fs *fs, uint64_t gen, int64_t deadline_ms);
 void expiry_add(struct fs *fs, uint64_t gen, int64_t deadline_ms);
 
-/* A thread's ttl or life changed by `info`, perhaps to end sooner than the kernel was told. */
+/* The rest is in expiry_told.c. A thread's ttl or life changed by `info`, perhaps to end sooner
+ * than the kernel was told. */
 void expiry_changed(struct fs *fs, struct thread *thread, const struct thread_info *info);
 
 /*

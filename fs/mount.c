@@ -152,7 +152,7 @@ static int fs_start(struct fs *fs)
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
 	pthread_cond_init(&fs->backup.moved, NULL);
-	fs->expiry_wake = fs->expiry_timer = -1;
+	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);
 	fs->start.wall_ns = clock_wall_ns();
 	int rc = backup_store_init(fs);

@@ -175,7 +175,7 @@ struct fs {
 	struct deadlines deadlines; /* of every live thread, at least the one it has now */
 	atomic_bool deadlines_loaded; /* every thread of the store is in the heap */
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
-	int expiry_wake, expiry_timer; /* eventfd, timerfd */
+	int expiry_event, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;
 	pthread_t expiry_thread;
 	struct { /* guarded by nothing but that only the expiry thread uses it */

@@ -74,3 +74,8 @@ const char *args_dashes(const struct args *args)
 {
 	return args->name[0] && !args->name[1] ? "-" : "--";
 }
+
+const char *args_prefix(const struct args *args, enum arg_kind kind)
+{
+	return kind == ARG_OPERAND ? "" : args_dashes(args);
+}

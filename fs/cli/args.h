@@ -34,3 +34,6 @@ const char *args_given(struct args *args);
 
 /* How the option just returned is written: "-" for one letter, else "--". */
 const char *args_dashes(const struct args *args);
+
+/* The same of whatever was just returned: "" for an operand. */
+const char *args_prefix(const struct args *args, enum arg_kind kind);

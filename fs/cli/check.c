@@ -3,6 +3,7 @@
 #include "backend.h"
 #include "base/cleanup.h"
 #include "cli.h"
+#include "store_look.h"
 #include "told.h"
 #include "where.h"
 
@@ -46,7 +47,7 @@ static int check_store(const char *name)
 	struct errtext error = {""};
 	struct store *store = NULL;
 	uint64_t damaged;
-	if (store_open(name, &options, &store, &error) < 0)
+	if (store_open_named(name, &options, &store, &error) < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);
 	int rc = store_check(store, show_progress, &progress, &damaged, &error);
 	store_close(store);
@@ -110,8 +111,8 @@ int command_check(int argc, char **argv)
 		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
 			return cli_version();
 		else
-			return cli_fail(
-				CLI_USAGE, "'%s' is not understood: turnfs check [WHERE]", text);
+			return cli_fail(CLI_USAGE, "'%s%s' is not understood: turnfs check [WHERE]",
+				args_prefix(&args, kind), text);
 	}
 	return check(argument);
 }

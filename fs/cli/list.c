@@ -163,7 +163,8 @@ static int option_take(struct wish *wish, struct args *args, const char *name)
 		return expiring_parse(args_value(args), &wish->expiring_ms);
 	else
 		return cli_fail(CLI_USAGE,
-			"'%s' is not understood: `turnfs list --help` tells the options", name);
+			"there is no option %s%s: `turnfs list --help` tells the options",
+			args_dashes(args), name);
 	return CLI_DONE;
 }
 
@@ -185,7 +186,8 @@ int command_list(int argc, char **argv)
 			status = option_take(&wish, &args, text);
 		else
 			status = cli_fail(CLI_USAGE,
-				"'%s' is not understood: turnfs list [OPTION…] [WHERE]", text);
+				"'%s%s' is not understood: turnfs list [OPTION…] [WHERE]",
+				args_prefix(&args, kind), text);
 		if (status != CLI_DONE)
 			return status;
 	}

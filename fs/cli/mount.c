@@ -8,15 +8,16 @@
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
+#include "fuse_access.h"
 #include "mountinfo.h"
 #include "mountpoint.h"
 #include "option_value.h"
 #include "request.h"
 #include "service.h"
+#include "store_look.h"
 #include "terminal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -26,8 +27,9 @@ static const char help[] =
 	"usage: turnfs mount [-o OPTION,…] [--env-file FILE] [-f] [-d] [STORE] MOUNTPOINT\n"
 	"       turnfs mount                      list the mounts\n"
 	"\n"
-	"STORE is a path or sqlite:PATH, redis://…, rediss://…, redis+unix:///…, or memory: for\n"
-	"tests. Without one: REDIS_URL, else the local store in $XDG_DATA_HOME/turnfs.\n"
+	"STORE is a path or sqlite:PATH, or memory: for tests. Without one: REDIS_URL, else the\n"
+	"local store in $XDG_DATA_HOME/turnfs (~/.local/share/turnfs). redis://…, rediss://… and\n"
+	"redis+unix:///… are not built yet: they are refused.\n"
 	"Options may also stand behind it, as in 'PATH?ttl=7d&ro', or be written --ttl 7d.\n"
 	"\n"
 	"  ttl=TIME           threads expire so long after their last write: 90s 30m 24h 7d never\n"
@@ -36,15 +38,17 @@ static const char help[] =
 	"  warn=TIME          how long before it a thread is listed in .turnfs/expiring (1h)\n"
 	"  sync=close|fsync   what makes a write durable (close)\n"
 	"  max_file_size=SIZE (64M)\n"
-	"  timeout=TIME       how long a call waits for the store (5s)\n"
+	"  timeout=TIME       how long to wait for a store that another mount is just closing, at\n"
+	"                     most 5s (5s)\n"
 	"  announce=off|auto|on  tell inotify watchers of expiry and of others' turns (auto)\n"
 	"  ro, rw, noexec, exec, allow_other, allow_root, uid=N, gid=N, umask=OCTAL\n"
-	"  with Redis only: prefix=TEXT (turnfs:), layout=NAME, match=PATTERN, max_turns=N,\n"
-	"                   replicas=N, allow_eviction\n"
+	"  with Redis only, which is not built yet: prefix=TEXT (turnfs:), layout=NAME,\n"
+	"                   match=PATTERN, max_turns=N, replicas=N, allow_eviction\n"
 	"\n"
 	"  --env-file FILE    read REDIS_URL and CONVERSATION_TIMEOUT_HOURS from it\n"
 	"  -f, --foreground   stay in the foreground, log to stderr\n"
-	"  -d, --debug        the same, and log every request\n"
+	"  -d, --debug        the same, and log small things too: files erased after their grace,\n"
+	"                     what the kernel refused to forget\n"
 	"  -h, --help         -V, --version\n"
 	"\n"
 	"exit status: 0 it is mounted, 1 the store failed, 2 usage, 4 could not mount\n";
@@ -136,7 +140,7 @@ static int open_store(struct run *run, struct store **ret, struct errtext *error
 		if (rc < 0)
 			return rc;
 	}
-	return store_open(request->store.where, &options, ret, error);
+	return store_open_named(request->store.where, &options, ret, error);
 }
 
 static int serve(
@@ -176,19 +180,6 @@ static int live(struct run *run)
 	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
 }
 
-/* libfuse opens it as the caller, before it asks fusermount3. */
-static int check_fuse(struct errtext *error)
-{
-	CLEAN_FD int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		return 0;
-	return errtext_set(error, -errno,
-		"cannot open /dev/fuse: %s; as root run 'modprobe fuse; chmod 666 /dev/fuse', or "
-		"start "
-		"the container with '--device /dev/fuse --cap-add SYS_ADMIN'",
-		strerror(errno));
-}
-
 static void warn_of_root(void)
 {
 	if (geteuid() == 0)
@@ -202,10 +193,11 @@ static int mount_and_live(struct mount_request *request)
 	struct run run = {.request = request};
 	struct errtext error = {""};
 	CLEAN_FREE char *mountpoint = NULL;
+	const bool shared = request->options.mount.allow_other || request->options.mount.allow_root;
 	int status = CLI_DONE;
 	if (mountpoint_prepare(request->mountpoint, &request->store, &mountpoint, &error) < 0)
 		return cli_fail(CLI_NO_MOUNT, "%s", error.text);
-	if (check_fuse(&error) < 0)
+	if (fuse_access_check(shared, &error) < 0)
 		return cli_fail(CLI_NO_MOUNT, "%s", error.text);
 	if (request->fake)
 		return CLI_DONE;

@@ -106,7 +106,7 @@ static int clear_mounts(const char *mountpoint, struct errtext *error)
 		const struct mount_entry *entry = mount_table_find(&table, mountpoint);
 		if (!entry)
 			rc = 1;
-		else if (mount_entry_is_ours(entry) && peer_answers(mountpoint) == -ENOTCONN)
+		else if (mount_entry_is_ours(entry) && peer_outcome(mountpoint) == -ENOTCONN)
 			rc = unmount(mountpoint, true, error);
 		else
 			rc = refuse_mounted(entry, error);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "expired_names.h"
+#include "store_look.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -244,10 +245,9 @@ static int add_expired(struct overview *overview, struct store *store)
 
 int overview_of_store(const char *where, bool expired, struct overview *ret, struct errtext *error)
 {
-	const struct store_options options = {.read_only = true, .peek = true, .timeout_ms = 5000};
 	struct store *store = NULL;
 	struct overview overview = {0};
-	int rc = store_open(where, &options, &store, error);
+	int rc = store_look(where, &store, error);
 	if (rc < 0)
 		return rc;
 	overview.now_ms = store_now_ms(store);

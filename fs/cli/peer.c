@@ -35,6 +35,19 @@ int peer_answers(const char *mountpoint)
 	return statvfs(mountpoint, &info) < 0 ? -errno : 0;
 }
 
+int peer_outcome(const char *mountpoint)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000000};
+	int rc = peer_answers(mountpoint);
+	/* F5: 5 s. What was asked of a daemon while it was being killed is neither answer nor end.
+	 */
+	for (int waited_ms = 0; rc < 0 && rc != -ENOTCONN && waited_ms < 5000; waited_ms += 20) {
+		nanosleep(&pause, NULL);
+		rc = peer_answers(mountpoint);
+	}
+	return rc;
+}
+
 int peer_open(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -98,6 +111,11 @@ static bool process_uses(const char *pid, const char *mountpoint)
 	return uses;
 }
 
+static bool is_own(const char *pid)
+{
+	return strtol(pid, NULL, 10) == getpid();
+}
+
 static void process_name(const char *pid, char *name, size_t size)
 {
 	char path[300];
@@ -116,7 +134,7 @@ void peer_users(const char *mountpoint, char *text, size_t size)
 	text[0] = '\0';
 	for (struct dirent *entry; processes && found < 3 && (entry = readdir(processes));) {
 		char name[32];
-		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		if (!isdigit((unsigned char)entry->d_name[0]) || is_own(entry->d_name) ||
 			!process_uses(entry->d_name, mountpoint))
 			continue;
 		process_name(entry->d_name, name, sizeof(name));

@@ -9,6 +9,9 @@ pid_t peer_pid(const char *mountpoint);
 /* 0: it answers; -ENOTCONN: it is dead; else another -errno. */
 int peer_answers(const char *mountpoint);
 
+/* The same, once it is certain: one that is just dying is waited for, up to 5 s. */
+int peer_outcome(const char *mountpoint);
+
 /*
  * A handle to wait for its end with, taken before the end is near; -1: there is none (an old
  * kernel, or the process has ended).

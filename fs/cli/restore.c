@@ -6,9 +6,11 @@
 #include "cli.h"
 #include "expired_names.h"
 #include "options.h"
+#include "store_look.h"
 #include "where.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,7 +68,7 @@ static int say_restored(const struct wish *wish, const char *expires)
 	return puts("") < 0 ? CLI_FAILED : CLI_DONE;
 }
 
-/* The rename that mv would do, and no copying if it cannot. */
+/* The rename that mv -n would do, and no copying if it cannot. */
 static int restore_in_mount(const char *mountpoint, const struct wish *wish)
 {
 	CLEAN_FREE char *from = NULL, *to = NULL, *live = NULL;
@@ -76,7 +78,7 @@ static int restore_in_mount(const char *mountpoint, const struct wish *wish)
 		asprintf(&to, "%s/%s", mountpoint, wish->as) < 0 ||
 		asprintf(&live, "%s/%s", mountpoint, wish->id) < 0)
 		return cli_fail(CLI_FAILED, "out of memory");
-	if (rename(from, to) < 0) {
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0) {
 		int rc = -errno;
 		return say_failed(wish, rc, rc == -ENOENT && lstat(live, &info) == 0);
 	}
@@ -117,7 +119,7 @@ static int restore_in(struct store *store, const struct wish *wish)
 	if (!rc && !gen)
 		rc = -ENOENT;
 	if (!rc)
-		rc = store_thread_rename(store, (struct thread_ref){wish->id, gen}, wish->as, true,
+		rc = store_thread_rename(store, (struct thread_ref){wish->id, gen}, wish->as, false,
 			clock_wall_ns(), &info);
 	if (rc < 0)
 		return say_failed(
@@ -141,7 +143,7 @@ static int restore_in_store(const struct store_name *name, const struct wish *wi
 	const struct store_options options = {
 		.timeout_ms = defaults.mount.timeout_ms, .grace_ms = defaults.mount.grace_ms};
 	options_done(&defaults);
-	int rc = store_open(name->where, &options, &store, &error);
+	int rc = store_open_named(name->where, &options, &store, &error);
 	if (rc == -EBUSY)
 		return cli_fail(
 			CLI_FAILED, "%s; restore through it: name its mountpoint", error.text);
@@ -189,7 +191,8 @@ int command_restore(int argc, char **argv)
 		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
 			return cli_version();
 		else
-			return cli_fail(CLI_USAGE, "'%s' is not understood: %s", text, usage);
+			return cli_fail(CLI_USAGE, "'%s%s' is not understood: %s",
+				args_prefix(&args, kind), text, usage);
 	}
 	if (!wish.id)
 		return cli_fail(CLI_USAGE, "which thread? %s", usage);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "cli.h"
+#include "store_look.h"
 #include "terminal.h"
 #include "told.h"
 #include "where.h"
@@ -136,13 +137,12 @@ static int status_of_mount(const char *mountpoint, bool json)
 static int store_told(const struct store_name *name, bool down, struct blob **ret)
 {
 	static const char *const words[] = {"ok", "degraded", "failed"};
-	const struct store_options options = {.read_only = true, .peek = true, .timeout_ms = 5000};
 	struct errtext error = {""};
 	struct store *store = NULL;
 	struct store_health health;
 	int rc = name->kind == STORE_KIND_MEMORY
 			 ? errtext_set(&error, -ENOENT, "nothing is mounted, and memory: is lost")
-			 : store_open(name->where, &options, &store, &error);
+			 : store_look(name->where, &store, &error);
 	if (rc < 0)
 		return printed(ret, "down\nstorage: %s\nproblem: %s.\n", name->shown, error.text);
 	rc = store_health(store, false, &health);
@@ -193,7 +193,8 @@ int command_status(int argc, char **argv)
 			return cli_version();
 		else
 			return cli_fail(CLI_USAGE,
-				"'%s' is not understood: turnfs status [--json] [WHERE]", text);
+				"'%s%s' is not understood: turnfs status [--json] [WHERE]",
+				args_prefix(&args, kind), text);
 	}
 	return status(argument, json);
 }

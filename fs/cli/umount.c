@@ -66,6 +66,9 @@ static int umount_path(const char *path)
 	if (!mountpoint)
 		return cli_fail(CLI_FAILED, "cannot unmount %s: %s", path, strerror(errno));
 	int status = check_ours(mountpoint);
+	if (!status &&
+		chdir("/") < 0) /* ours must not be the working directory that keeps it busy */
+		return cli_fail(CLI_FAILED, "cannot change to /: %s", strerror(errno));
 	return status ? status : umount(mountpoint);
 }
 
@@ -83,7 +86,8 @@ int command_umount(int argc, char **argv)
 			return cli_version();
 		else
 			return cli_fail(CLI_USAGE,
-				"'%s' is not understood: turnfs umount MOUNTPOINT", text);
+				"'%s%s' is not understood: turnfs umount MOUNTPOINT",
+				args_prefix(&args, kind), text);
 	}
 	if (!path)
 		return cli_fail(CLI_USAGE, "no mountpoint is named: turnfs umount MOUNTPOINT");

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "expired_names.h"
 #include "options.h"
+#include "store_look.h"
 #include "told.h"
 #include "where.h"
 
@@ -75,7 +76,6 @@ static int why_in(struct store *store, const char *id, struct why_context *conte
 
 static int why_of_store(const struct store_name *name, const char *id)
 {
-	const struct store_options options = {.read_only = true, .peek = true, .timeout_ms = 5000};
 	struct why_context context = {.storage = name->shown};
 	struct errtext error = {""};
 	struct store *store = NULL;
@@ -85,7 +85,7 @@ static int why_of_store(const struct store_name *name, const char *id)
 			"that is unmounted is lost");
 	if (defaults(&context, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
-	if (store_open(name->where, &options, &store, &error) < 0)
+	if (store_look(name->where, &store, &error) < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);
 	int status = why_in(store, id, &context);
 	store_close(store);
@@ -121,8 +121,9 @@ int command_why(int argc, char **argv)
 		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
 			return cli_version();
 		else
-			return cli_fail(
-				CLI_USAGE, "'%s' is not understood: turnfs why ID [WHERE]", text);
+			return cli_fail(CLI_USAGE,
+				"'%s%s' is not understood: turnfs why ID [WHERE]",
+				args_prefix(&args, kind), text);
 	}
 	if (!id)
 		return cli_fail(CLI_USAGE, "of which thread? turnfs why ID [WHERE]");

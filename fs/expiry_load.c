@@ -1,0 +1,81 @@
+/* Reading all deadlines of a store that has just been mounted. */
+#include "expiry.h"
+
+#include "health.h"
+#include "ledger.h"
+#include "work.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum { PAGE = 1000 };
+
+static int load_state(struct fs *fs, enum thread_state state, uint64_t before)
+{
+	uint64_t after = 0;
+	for (bool more = true; more && !fs->ending;) {
+		struct thread_page page;
+		int rc = store_thread_list(fs->store, state, after, PAGE, &page);
+		if (rc < 0)
+			return rc;
+		fs_lock(fs);
+		for (size_t i = 0; i < page.count; i++) {
+			const struct thread_info *t = &page.items[i];
+			after = t->gen;
+			if (t->gen >= before)
+				continue; /* made since the mount began: known already */
+			health_found(fs, t, state == THREAD_LIVE);
+			if (state == THREAD_GRACE) {
+				ledger_found(fs, t);
+				if (t->deadline_ms > fs->root_expiry_ms)
+					fs->root_expiry_ms = t->deadline_ms;
+				continue;
+			}
+			expiry_push(fs, t->gen, t->deadline_ms);
+			if (t->mtime_ns > fs->latest.mtime_ns) {
+				fs->latest.gen = t->gen;
+				fs->latest.mtime_ns = t->mtime_ns;
+			}
+		}
+		fs_unlock(fs);
+		more = page.more && page.count;
+		thread_page_done(&page);
+	}
+	return 0;
+}
+
+/*
+ * Reads every thread's deadline, beside the mount that already answers: how long that takes grows
+ * with the store. Until then nothing that hangs on the nearest deadline of all is cached.
+ */
+static void load_run(struct fs *fs, struct work *work)
+{
+	uint64_t before = UINT64_MAX; /* read-only: none is made */
+	free(work);
+	int rc = fs->options->read_only ? 0 : fs_ino_new(fs, &before);
+	if (!rc)
+		rc = load_state(fs, THREAD_LIVE, before);
+	if (!rc)
+		rc = load_state(fs, THREAD_GRACE, before);
+	if (rc < 0) {
+		log_error("the threads' deadlines cannot be read (error %d); they expire all the "
+			  "same, but listings are slow",
+			-rc);
+		return;
+	}
+	atomic_store(&fs->deadlines_loaded, !fs->ending);
+	expiry_wake(fs);
+	health_loaded(fs);
+	ledger_start(fs);
+}
+
+int expiry_load(struct fs *fs)
+{
+	struct work *work = calloc(1, sizeof *work);
+	if (!work)
+		return -ENOMEM;
+	work->run = load_run;
+	work_submit(fs, work);
+	return 0;
+}
