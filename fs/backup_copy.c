@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -543,6 +544,9 @@ static void tidy_run(struct fs *fs, struct work *work)
 		node_unpin(fs, &thread->node);
 		fs_unlock(fs);
 	}
+#ifdef __GLIBC__
+	malloc_trim(0); /* freed pieces lie scattered */
+#endif
 	atomic_store(&fs->backup.tidying, false);
 }
 
