@@ -129,6 +129,8 @@ static int expired_find(struct fs *fs, const struct view *view, const char *name
 	struct thread_info info;
 	if (strlen(name) > STORE_NAME_MAX)
 		return -ENAMETOOLONG;
+	if (!fs->options->grace_ms)
+		return -ENOENT; /* about to be erased: there is nothing to be had back */
 	int rc = info_find(fs, name, &info);
 	if (rc < 0)
 		return rc;
@@ -148,6 +150,8 @@ static int expired_list(struct fs *fs, const struct view *view, struct view_list
 	struct expired_names names;
 	uint64_t changes;
 	int64_t until_ms;
+	if (!fs->options->grace_ms)
+		return 0;
 	int rc = names_load(fs, &names, &changes, &until_ms);
 	if (rc < 0)
 		return rc;
