@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -291,13 +292,15 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at)
 static int sync_any(int (*call)(int), int fd)
 {
 	enum kind kind = kind_fd(fd);
+	static _Atomic uint64_t count;
 	int recording = recorded(kind), rc;
+	uint64_t number = recording ? ++count : 0; /* several may be under way */
 
 	if (recording)
-		record_locked(REC_SYNC, fds[fd].file, (uint64_t)fd, 0);
+		record_locked(REC_SYNC, fds[fd].file, number, 0);
 	rc = fails(OP_SYNC, kind) ? -1 : call(fd);
 	if (recording)
-		record_locked(REC_SYNCED, fds[fd].file, (uint64_t)fd, rc);
+		record_locked(REC_SYNCED, fds[fd].file, number, rc);
 	return rc;
 }
 
@@ -381,9 +384,36 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 
-static int memory_fails(void)
+/*
+ * libfuse answers a request that it has no memory for by itself, and the daemon never knows of it:
+ * its own allocations go well.
+ */
+static uintptr_t fuse_begin, fuse_end;
+
+static int find_fuse(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	if (!strstr(info->dlpi_name, "/libfuse3"))
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		uintptr_t end = info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+
+		if (info->dlpi_phdr[i].p_type == PT_LOAD && info->dlpi_addr + end > fuse_end)
+			fuse_end = info->dlpi_addr + end;
+	}
+	fuse_begin = info->dlpi_addr;
+	return 1;
+}
+
+__attribute__((constructor)) static void start_memory(void)
+{
+	dl_iterate_phdr(find_fuse, NULL);
+}
+
+static int memory_fails(void *caller)
 {
 	if (!control || !control->memory_armed)
+		return 0;
+	if ((uintptr_t)caller >= fuse_begin && (uintptr_t)caller < fuse_end)
 		return 0;
 	uint64_t call = control->memory_calls++;
 
@@ -394,18 +424,20 @@ static int memory_fails(void)
 	return 1;
 }
 
+#define CALLER __builtin_return_address(0)
+
 void *malloc(size_t size)
 {
-	return memory_fails() ? NULL : __libc_malloc(size);
+	return memory_fails(CALLER) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-	return memory_fails() ? NULL : __libc_calloc(count, size);
+	return memory_fails(CALLER) ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *old, size_t size)
 {
-	return memory_fails() ? NULL : __libc_realloc(old, size);
+	return memory_fails(CALLER) ? NULL : __libc_realloc(old, size);
 }
 #endif

@@ -177,7 +177,6 @@ def test_F3__reading_underneath_fails__EIO_and_never_absent_nor_a_gap(mount, shi
     assert results <= {0, errno.EIO} and errno.EIO in results, results
     shim.disarm()
     assert turns(thread) == wanted
-    assert state(mnt) == "ok", health(mnt)  # nothing was damaged, and nothing of it is held against it
 
 
 def test_F3__writes_come_out_short__they_are_completed(mount, shim):
