@@ -264,8 +264,54 @@ def test_W4__power_cut_with_sync_fsync__what_fsync_acknowledged_is_there(worksho
     cuts_of(workshop, mount, shim, rng, max(CUTS // 4, 10), faults=False, opts="sync=fsync")
 
 
+UNNOTED = (
+    "backend/sqlite/maintain.c, checkpoint_passive(): that its sync of the journal failed is noted nowhere, "
+    "and the gate's checkpoint syncs again, with success, and goes on to write the store"
+)
+
+
+@pytest.mark.xfail(strict=True, reason=UNNOTED)
+def test_F4__sync_before_a_checkpoint_fails_and_then_the_power_is_cut__the_store_is_whole(workshop, mount, shim):
+    rng = random.Random(1)
+    mnt = mount(env=shim.recording_env, opts="sync=fsync")
+    thread = mnt.thread()
+    with opened(thread / "@user", os.O_WRONLY) as fd:
+        os.write(fd, b"acknowledged")
+        os.fsync(fd)
+    shim.arm(["sync"], ["wal"], errno.EIO, fails=1)
+    begun = shim["recorded"]
+    for i in range(700):
+        write(thread / f"{i + 100:06d}-user.md", f"{i} " * 2000)
+    wait_until(lambda: shim["injected"], 10, "the sync before the checkpoint")
+    time.sleep(1)
+    data = shim.record_path.read_bytes()
+    every = list(records(data))
+    failed = [r[0] for r in every if r[1] == powercut.SYNCED and r[5] != 0]
+    cuts = set(rng.sample([r[0] for r in every if r[0] > failed[0] and r[1] == powercut.WRITE], 60))
+    disk, broken = Disk(rng), []
+    folder = workshop.base / "cut"
+    for record in every:
+        disk.feed(*record[1:])
+        if record[0] not in cuts:
+            continue
+        folder.mkdir(mode=0o700)
+        for name, content in disk.after_cut().items():
+            (folder / name).write_bytes(content)
+        check = run("sqlite3", folder / "turnfs.db", "PRAGMA integrity_check", check=False)
+        if check.stdout != "ok\n":
+            broken.append((record[0] - begun, (check.stdout + check.stderr)[:100]))
+        run("rm", "-r", folder)
+    assert not broken, broken
+
+
 @pytest.mark.limit(1200)
-@pytest.mark.parametrize("opts", ["", "sync=fsync"], ids=["close", "fsync"])
+@pytest.mark.parametrize(
+    "opts",
+    [
+        pytest.param("", id="close"),
+        pytest.param("sync=fsync", id="fsync", marks=pytest.mark.xfail(strict=False, reason=UNNOTED)),
+    ],
+)
 def test_F4__syncs_fail_and_then_the_power_is_cut__what_was_acknowledged_since_is_there(
     workshop, mount, shim, opts
 ):
