@@ -26,14 +26,14 @@
 enum {
 	QUEUE = 1024,
 	LOOK_AGAIN_MS = 1000, /* how long it is believed that a directory is watched */
-	LOOK_PAUSE_MS = 50, /* between two looks when it is not */
-	LOOK_SHARE = 20, /* and so many times what a look costs */
+	LOOK_SHARE = 20, /* looking takes at most this part of the time, */
+	LOOK_CREDIT_US = 100000, /* but for so much that may have been saved up */
 };
 
 struct announcement {
 	enum announcement_kind kind;
 	uint64_t dir;
-	int64_t time_ms;
+	int64_t time_us;
 	char name[PATH_MAX];
 };
 #define ANNOUNCEMENT_HEAD offsetof(struct announcement, name)
@@ -47,14 +47,14 @@ struct child {
 	struct announcement *queue[QUEUE];
 	size_t first, count;
 	struct watchers watchers;
-	int64_t looked_ms, look_cost_ms;
+	int64_t looked_us, credit_us; /* when it looked last; how long it may look at once */
 };
 
-static int64_t now_ms(void)
+static int64_t now_us(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static void drop(struct announcer_counts *counts)
@@ -93,10 +93,13 @@ static void announce(struct child *c, const struct announcement *a)
 
 static void look(struct child *c)
 {
-	int64_t begun = now_ms();
+	int64_t begun = now_us();
+	c->credit_us += (begun - c->looked_us) / LOOK_SHARE;
+	if (c->credit_us > LOOK_CREDIT_US)
+		c->credit_us = LOOK_CREDIT_US;
 	watchers_look(&c->watchers, c->dev);
-	c->looked_ms = now_ms();
-	c->look_cost_ms = c->looked_ms - begun;
+	c->looked_us = now_us();
+	c->credit_us -= c->looked_us - begun;
 	atomic_store(&c->counts->watched, c->watchers.count || c->watchers.too_many);
 }
 
@@ -106,18 +109,16 @@ static void look(struct child *c)
  */
 static int is_watched(struct child *c, const struct announcement *a, int64_t *ret_wait_ms)
 {
-	int64_t age = now_ms() - c->looked_ms;
-	int64_t pause = LOOK_SHARE * c->look_cost_ms;
-	if (pause < LOOK_PAUSE_MS)
-		pause = LOOK_PAUSE_MS;
+	int64_t age = now_us() - c->looked_us;
 	if (c->mode == ANNOUNCE_ON)
 		return 1;
-	if (age < LOOK_AGAIN_MS && watchers_has(&c->watchers, a->dir))
+	if (age < LOOK_AGAIN_MS * 1000 && watchers_has(&c->watchers, a->dir))
 		return 1;
-	if (c->looked_ms > a->time_ms)
+	if (c->looked_us > a->time_us)
 		return 0;
-	if (age < pause) {
-		*ret_wait_ms = pause - age;
+	int64_t credit = c->credit_us + age / LOOK_SHARE;
+	if (credit < 0) {
+		*ret_wait_ms = -credit * LOOK_SHARE / 1000 + 1;
 		return -1;
 	}
 	look(c);
@@ -163,7 +164,7 @@ static int64_t serve_first(struct child *c)
 {
 	int64_t wait_ms = 0;
 	struct announcement *a = c->queue[c->first];
-	bool late = now_ms() - a->time_ms > ANNOUNCER_LATE_MS;
+	bool late = now_us() - a->time_us > ANNOUNCER_LATE_MS * 1000;
 	int watched = late ? 0 : is_watched(c, a, &wait_ms);
 	if (watched < 0)
 		return wait_ms;
@@ -210,7 +211,7 @@ static void child_main(struct announcer *announcer, enum announce_mode mode, int
 	c.counts = announcer->counts;
 	c.mode = mode;
 	c.fd = 3;
-	c.looked_ms = -LOOK_AGAIN_MS;
+	c.credit_us = LOOK_CREDIT_US;
 	child_run(&c);
 }
 
@@ -261,7 +262,7 @@ void announcer_tell(
 	struct announcement a = {.kind = kind, .dir = dir};
 	if (!atomic_load(&announcer->pid))
 		return;
-	a.time_ms = now_ms();
+	a.time_us = now_us();
 	int size = snprintf(a.name, sizeof a.name, "%s", name);
 	if (send(announcer->fd, &a, ANNOUNCEMENT_HEAD + (size_t)size,
 		    MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
