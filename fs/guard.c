@@ -9,6 +9,7 @@
 #include "entry.h"
 #include "expired.h"
 #include "handle.h"
+#include "later.h"
 #include "view.h"
 #include "xattr.h"
 
@@ -33,25 +34,25 @@ void guard_setattr(
 void guard_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	if (!refused(req, parent))
-		entry_mknod(req, parent, name, mode, rdev);
+		later_mknod(req, parent, name, mode, rdev);
 }
 
 void guard_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	if (!refused(req, parent))
-		entry_mkdir(req, parent, name, mode);
+		later_mkdir(req, parent, name, mode);
 }
 
 void guard_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	if (!refused(req, parent))
-		entry_unlink(req, parent, name);
+		later_unlink(req, parent, name);
 }
 
 void guard_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	if (!refused(req, parent))
-		entry_rmdir(req, parent, name);
+		later_rmdir(req, parent, name);
 }
 
 void guard_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
@@ -82,7 +83,7 @@ void guard_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
 	else if (restores)
 		fs_reply(req, -EPERM); /* threads are in the root and nowhere else (N5) */
 	else if (!refused(req, parent))
-		entry_rename(req, parent, name, to_parent, to, flags);
+		later_rename(req, parent, name, to_parent, to, flags);
 }
 
 void guard_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)

@@ -41,6 +41,8 @@ void handle_free(struct fs *fs, struct handle *handle)
 	fs_lock(fs);
 	handle_uncount(fs, handle);
 	DL_DELETE(fs->handles, handle);
+	if (handle->kind == NODE_STREAM && handle->node->pins == 1)
+		handle->node->thread->stream = handle->node;
 	node_unpin(fs, handle->node);
 	fs_unlock(fs);
 	blob_unref(handle->text);

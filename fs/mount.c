@@ -25,8 +25,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* How many requests are served at a time; they rarely wait, commits go to the pool. */
+/* How many requests are served at a time, at most; they rarely wait, commits go to the pools. */
 enum { SESSION_THREADS = 16 };
+
+/*
+ * One a core: an idle thread more is one that the kernel may wake on another, sleeping core, which
+ * costs more than the request itself.
+ */
+static unsigned session_threads(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	return cores < 2 ? 2 : cores > SESSION_THREADS ? SESSION_THREADS : (unsigned)cores;
+}
 
 static void mount_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -139,8 +149,8 @@ static int serve(struct fs *fs)
 	if (!config)
 		return -ENOMEM;
 	fuse_loop_cfg_set_clone_fd(config, 1);
-	fuse_loop_cfg_set_max_threads(config, SESSION_THREADS);
-	fuse_loop_cfg_set_idle_threads(config, SESSION_THREADS);
+	fuse_loop_cfg_set_max_threads(config, session_threads());
+	fuse_loop_cfg_set_idle_threads(config, session_threads());
 	int rc = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
 	/* A signal's number, and a connection that an umount cut, are ordinary ends. */
@@ -174,8 +184,7 @@ static void fs_stop(struct fs *fs)
 {
 	atomic_store(&fs->ending, true);
 	expiry_stop(fs);
-	if (fs->work.last)
-		work_done(fs);
+	work_done(fs);
 	file_commit_all(fs);
 	ledger_stop(fs);
 }

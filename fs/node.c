@@ -103,6 +103,8 @@ static void node_free(struct fs *fs, struct node *node)
 	DL_DELETE(fs->others, node);
 	if (thread && thread->doc == node)
 		thread->doc = NULL;
+	if (thread && thread->stream == node)
+		thread->stream = NULL;
 	for (int i = 0; thread && i < 2; i++)
 		if (thread->transcripts[i] == node)
 			thread->transcripts[i] = NULL;

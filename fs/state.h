@@ -94,6 +94,7 @@ struct thread {
 	struct node *nodes; /* its hashed file nodes */
 	struct file *files; /* its open or uncommitted files, by `next` */
 	struct node *doc; /* thread.json's node, if the kernel knows it */
+	struct node *stream; /* of a stream that was closed: for one lookup to come */
 	struct node *transcripts[2]; /* the same of @transcript.md and .jsonl */
 	uint64_t doc_ino;
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
@@ -150,6 +151,15 @@ struct handle {
 };
 
 struct work;
+
+/* Threads that work through a queue: work.h. fs->lock guards it. */
+struct work_pool {
+	struct fs *fs;
+	struct work *first, **last;
+	unsigned threads, waiting, queued;
+	bool stopping;
+	pthread_cond_t more, done;
+};
 struct warned;
 
 struct fs {
@@ -236,12 +246,11 @@ struct fs {
 	atomic_int store_error; /* the last commit's failure, -errno, until one succeeds */
 	int64_t probed_ms;
 
-	struct {
-		struct work *first, **last;
-		unsigned threads, waiting, queued;
-		bool stopping;
-		pthread_cond_t more, done;
-	} work;
+	/*
+	 * Two pools, for one may wait for the other: what changes names is waited for by the kernel
+	 * with a directory locked, and what commits may have to tell the kernel of that directory.
+	 */
+	struct work_pool commits, names;
 
 	void (*ready)(void *arg);
 	void *ready_arg;

@@ -14,6 +14,13 @@ enum { RETRIES = 32 };
 
 struct node *stream_node(struct fs *fs, struct thread *thread, const char *role)
 {
+	struct node *node = thread->stream;
+	if (node && !strcmp(node->name, role)) {
+		thread->stream = NULL;
+		free(node->turn);
+		node->turn = NULL;
+		return node;
+	}
 	return node_make(fs, NODE_STREAM, thread, role, INO_STREAM | ++fs->special_ino);
 }
 

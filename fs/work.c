@@ -7,82 +7,108 @@
 
 static void *worker(void *arg)
 {
-	struct fs *fs = arg;
+	struct work_pool *pool = arg;
+	struct fs *fs = pool->fs;
 	pthread_mutex_lock(&fs->lock);
 	for (;;) {
-		while (!fs->work.first && !fs->work.stopping) {
-			fs->work.waiting++;
-			pthread_cond_wait(&fs->work.more, &fs->lock);
-			fs->work.waiting--;
+		while (!pool->first && !pool->stopping) {
+			pool->waiting++;
+			pthread_cond_wait(&pool->more, &fs->lock);
+			pool->waiting--;
 		}
-		struct work *work = fs->work.first;
+		struct work *work = pool->first;
 		if (!work)
 			break;
-		fs->work.first = work->next;
-		if (!fs->work.first)
-			fs->work.last = &fs->work.first;
-		fs->work.queued--;
+		pool->first = work->next;
+		if (!pool->first)
+			pool->last = &pool->first;
+		pool->queued--;
 		pthread_mutex_unlock(&fs->lock);
 		work->run(fs, work);
 		pthread_mutex_lock(&fs->lock);
 	}
-	fs->work.threads--;
-	pthread_cond_signal(&fs->work.done);
+	pool->threads--;
+	pthread_cond_signal(&pool->done);
 	pthread_mutex_unlock(&fs->lock);
 	return NULL;
 }
 
 /* fs->lock is held. */
-static int worker_start(struct fs *fs)
+static int worker_start(struct work_pool *pool)
 {
 	sigset_t all, old;
 	pthread_t thread;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int rc = pthread_create(&thread, NULL, worker, fs);
+	int rc = pthread_create(&thread, NULL, worker, pool);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
 		return -rc;
 	pthread_detach(thread);
-	fs->work.threads++;
+	pool->threads++;
 	return 0;
 }
 
-int work_init(struct fs *fs)
+static int pool_init(struct work_pool *pool, struct fs *fs)
 {
-	fs->work.last = &fs->work.first;
-	pthread_cond_init(&fs->work.more, NULL);
-	pthread_cond_init(&fs->work.done, NULL);
+	pool->fs = fs;
+	pool->last = &pool->first;
+	pthread_cond_init(&pool->more, NULL);
+	pthread_cond_init(&pool->done, NULL);
 	pthread_mutex_lock(&fs->lock);
-	int rc = worker_start(fs);
+	int rc = worker_start(pool);
 	pthread_mutex_unlock(&fs->lock);
 	return rc;
 }
 
-void work_submit(struct fs *fs, struct work *work)
+int work_init(struct fs *fs)
+{
+	int rc = pool_init(&fs->commits, fs);
+	return rc < 0 ? rc : pool_init(&fs->names, fs);
+}
+
+static void pool_submit(struct work_pool *pool, struct work *work)
 {
 	work->next = NULL;
-	pthread_mutex_lock(&fs->lock);
-	*fs->work.last = work;
-	fs->work.last = &work->next;
-	fs->work.queued++;
-	if (fs->work.queued > fs->work.waiting && fs->work.threads < WORKERS) {
-		int rc = worker_start(fs);
+	pthread_mutex_lock(&pool->fs->lock);
+	*pool->last = work;
+	pool->last = &work->next;
+	pool->queued++;
+	if (pool->queued > pool->waiting && pool->threads < WORKERS) {
+		int rc = worker_start(pool);
 		if (rc < 0)
 			log_debug("cannot start another thread: error %d; the others go on", -rc);
 	}
-	pthread_cond_signal(&fs->work.more);
-	pthread_mutex_unlock(&fs->lock);
+	pthread_cond_signal(&pool->more);
+	pthread_mutex_unlock(&pool->fs->lock);
+}
+
+void work_submit(struct fs *fs, struct work *work)
+{
+	pool_submit(&fs->commits, work);
+}
+
+void work_submit_names(struct fs *fs, struct work *work)
+{
+	pool_submit(&fs->names, work);
+}
+
+static void pool_done(struct work_pool *pool)
+{
+	if (!pool->fs)
+		return;
+	pthread_mutex_lock(&pool->fs->lock);
+	pool->stopping = true;
+	pthread_cond_broadcast(&pool->more);
+	while (pool->threads)
+		pthread_cond_wait(&pool->done, &pool->fs->lock);
+	pthread_mutex_unlock(&pool->fs->lock);
+	pthread_cond_destroy(&pool->more);
+	pthread_cond_destroy(&pool->done);
 }
 
 void work_done(struct fs *fs)
 {
-	pthread_mutex_lock(&fs->lock);
-	fs->work.stopping = true;
-	pthread_cond_broadcast(&fs->work.more);
-	while (fs->work.threads)
-		pthread_cond_wait(&fs->work.done, &fs->lock);
-	pthread_mutex_unlock(&fs->lock);
-	pthread_cond_destroy(&fs->work.more);
-	pthread_cond_destroy(&fs->work.done);
+	pool_done(&fs->names);
+	pool_done(&fs->commits);
 }

@@ -18,5 +18,11 @@ int work_init(struct fs *fs);
 /* Queues it. It runs soon, on a thread of the pool, without any lock held. */
 void work_submit(struct fs *fs, struct work *work);
 
+/*
+ * The same in a pool of its own, for requests that change names in a directory: the kernel holds
+ * that directory's lock until they are answered, so none of them may tell it anything of a name.
+ */
+void work_submit_names(struct fs *fs, struct work *work);
+
 /* Runs what is queued and ends the threads. */
 void work_done(struct fs *fs);
