@@ -103,6 +103,7 @@ def test_T9__thread_that_the_kernel_does_not_know__is_announced_too(mnt):
 def test_T9__turn_by_role_or_transcript__watchers_of_the_thread_see_it_created(mnt):
     thread, other = mnt.thread("t"), mnt.thread("other")
     say(thread, "user", "before")
+    time.sleep(0.3)  # what is being announced when a watcher comes may reach it
     with watching(thread) as watch:
         begun = time.time()
         say(thread, "assistant", "one")
