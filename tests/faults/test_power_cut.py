@@ -252,18 +252,43 @@ def cuts_of(workshop, mount, shim, rng, count, faults, opts=""):
     assert done == len(cuts) and acknowledged > 20
 
 
+@MAY_MEET_SCRUB
 @pytest.mark.limit(1200)
 def test_W4__power_cut_at_any_moment__what_was_acknowledged_is_there_and_nothing_is_torn(workshop, mount, shim):
     rng = random.Random(seed_of_run())
     cuts_of(workshop, mount, shim, rng, CUTS, faults=False)
 
 
+@MAY_MEET_SCRUB
 @pytest.mark.limit(1200)
 def test_W4__power_cut_with_sync_fsync__what_fsync_acknowledged_is_there(workshop, mount, shim):
     rng = random.Random(seed_of_run())
     cuts_of(workshop, mount, shim, rng, max(CUTS // 4, 10), faults=False, opts="sync=fsync")
 
 
+def broken_stores(workshop, every, cuts, rng):
+    """What SQLite says of those that are not whole after a cut."""
+    disk, broken = Disk(rng), []
+    folder = workshop.base / "cut"
+    for record in every:
+        disk.feed(*record[1:])
+        if record[0] not in cuts:
+            continue
+        folder.mkdir(mode=0o700)
+        for name, content in disk.after_cut().items():
+            (folder / name).write_bytes(content)
+        check = run("sqlite3", folder / "turnfs.db", "PRAGMA integrity_check", check=False)
+        if check.stdout != "ok\n":
+            broken.append((record[0], (check.stdout + check.stderr)[:100]))
+        run("rm", "-r", folder)
+    return broken
+
+
+SCRUB = (
+    "backend/sqlite/maintain.c, wal_scrub(): zeros that reach the disk in another order than written "
+    "leave the first old frames of the journal, which then cover newer pages of the store"
+)
+MAY_MEET_SCRUB = pytest.mark.xfail(strict=False, reason=SCRUB)  # a cut in those milliseconds
 UNNOTED = (
     "backend/sqlite/maintain.c, checkpoint_passive(): that its sync of the journal failed is noted nowhere, "
     "and the gate's checkpoint syncs again, with success, and goes on to write the store"
@@ -288,19 +313,26 @@ def test_F4__sync_before_a_checkpoint_fails_and_then_the_power_is_cut__the_store
     every = list(records(data))
     failed = [r[0] for r in every if r[1] == powercut.SYNCED and r[5] != 0]
     cuts = set(rng.sample([r[0] for r in every if r[0] > failed[0] and r[1] == powercut.WRITE], 60))
-    disk, broken = Disk(rng), []
-    folder = workshop.base / "cut"
-    for record in every:
-        disk.feed(*record[1:])
-        if record[0] not in cuts:
-            continue
-        folder.mkdir(mode=0o700)
-        for name, content in disk.after_cut().items():
-            (folder / name).write_bytes(content)
-        check = run("sqlite3", folder / "turnfs.db", "PRAGMA integrity_check", check=False)
-        if check.stdout != "ok\n":
-            broken.append((record[0] - begun, (check.stdout + check.stderr)[:100]))
-        run("rm", "-r", folder)
+    broken = broken_stores(workshop, every, cuts, rng)
+    assert not broken, broken
+
+
+@pytest.mark.xfail(strict=True, reason=SCRUB)
+def test_W4__power_cut_while_the_journal_is_overwritten__the_store_is_whole(workshop, mount, shim):
+    rng = random.Random(1)
+    mnt = mount(env=shim.recording_env)
+    thread = mnt.thread()
+    for i in range(60):
+        write(thread / f"{i + 1:06d}-user.md", f"{i} " * 4000)
+    begun = shim["recorded"]
+    os.unlink(thread / "000007-user.md")  # what was erased is erased from the journal too
+    zeros = lambda: [
+        r for r in records(shim.record_path.read_bytes())
+        if r[0] > begun and r[1] == powercut.WRITE and len(r[6]) == 65536 and not any(r[6])
+    ]
+    wait_until(lambda: len(zeros()) > 60, 15, "the journal is overwritten", interval=0.2)
+    cuts = {r[0] for r in zeros()[:60]}
+    broken = broken_stores(workshop, list(records(shim.record_path.read_bytes())), cuts, rng)
     assert not broken, broken
 
 
@@ -308,7 +340,7 @@ def test_F4__sync_before_a_checkpoint_fails_and_then_the_power_is_cut__the_store
 @pytest.mark.parametrize(
     "opts",
     [
-        pytest.param("", id="close"),
+        pytest.param("", id="close", marks=MAY_MEET_SCRUB),
         pytest.param("sync=fsync", id="fsync", marks=pytest.mark.xfail(strict=False, reason=UNNOTED)),
     ],
 )
