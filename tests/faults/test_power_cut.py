@@ -15,6 +15,15 @@ from owners import text
 import powercut
 from powercut import Disk, records
 
+SCRUB = (
+    "backend/sqlite/maintain.c, wal_scrub(): zeros that reach the disk in another order than written "
+    "leave the first old frames of the journal, which then cover newer pages of the store"
+)
+MAY_MEET_SCRUB = pytest.mark.xfail(strict=False, reason=SCRUB)  # a cut in those milliseconds
+UNNOTED = (
+    "backend/sqlite/maintain.c, checkpoint_passive(): that its sync of the journal failed is noted nowhere, "
+    "and the gate's checkpoint syncs again, with success, and goes on to write the store"
+)
 CUTS = int(os.environ.get("TURNFS_CUTS", "50"))
 
 
@@ -282,17 +291,6 @@ def broken_stores(workshop, every, cuts, rng):
             broken.append((record[0], (check.stdout + check.stderr)[:100]))
         run("rm", "-r", folder)
     return broken
-
-
-SCRUB = (
-    "backend/sqlite/maintain.c, wal_scrub(): zeros that reach the disk in another order than written "
-    "leave the first old frames of the journal, which then cover newer pages of the store"
-)
-MAY_MEET_SCRUB = pytest.mark.xfail(strict=False, reason=SCRUB)  # a cut in those milliseconds
-UNNOTED = (
-    "backend/sqlite/maintain.c, checkpoint_passive(): that its sync of the journal failed is noted nowhere, "
-    "and the gate's checkpoint syncs again, with success, and goes on to write the store"
-)
 
 
 @pytest.mark.xfail(strict=True, reason=UNNOTED)
