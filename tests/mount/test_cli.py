@@ -262,6 +262,7 @@ def test_C3__mount_t_turnfs__mounts_and_umount_unmounts(cli):
         pytest.skip("no overlay mounts here")
     assert done.returncode == 0, done
     assert "ttl = 2h\n" in done.stdout
+    wait_until(lambda: not os.path.exists(f"{cli.shop.store_file}-wal"), 10, "umount(8) does not wait")
 
 
 def test_C3__notify_socket__is_told_ready_and_stopping(cli, mount):
