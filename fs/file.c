@@ -101,6 +101,26 @@ static struct thread_ref file_where(const struct node *node, char name[STORE_NAM
 }
 
 /*
+ * Whether the file has another name than the store was just asked for, or may get one: a rename
+ * under way has changed the store and not yet us. That is waited for, but not for ever: it may be
+ * our own.
+ */
+static bool file_name_moved(struct fs *fs, const struct node *node, const char *asked)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	fs_lock(fs);
+	bool busy = node->file && node->file->busy;
+	int rc = 0;
+	while (!rc && !strcmp(asked, node->name) && node->file && node->file->busy)
+		rc = pthread_cond_timedwait(&fs->idle, &fs->lock, &until);
+	bool moved = strcmp(asked, node->name);
+	fs_unlock(fs);
+	return moved || (busy && !rc);
+}
+
+/*
  * Asks the store for the file (with its content if `content` is not NULL) under the name it has. It
  * may be renamed here meanwhile: then once more.
  */
@@ -123,27 +143,29 @@ static int file_fetch(
 				blob_unref(*content);
 			rc = -ENOENT;
 		}
-		fs_lock(fs);
-		bool same = !strcmp(name, node->name);
-		fs_unlock(fs);
-		if (rc != -ENOENT || same)
+		if (rc != -ENOENT || !file_name_moved(fs, node, name))
 			return rc;
 	}
 	return rc;
 }
 
-int file_load(struct fs *fs, struct node *node)
+static bool file_is_loaded(struct fs *fs, const struct node *node)
 {
 	fs_lock(fs);
 	bool loaded = node->file && node->file->loaded;
 	fs_unlock(fs);
-	if (loaded)
+	return loaded;
+}
+
+int file_load(struct fs *fs, struct node *node)
+{
+	if (file_is_loaded(fs, node))
 		return 0;
 	struct blob *content = NULL;
 	struct file_info info;
 	int rc = file_fetch(fs, node, &content, &info);
 	if (rc < 0)
-		return rc;
+		return file_is_loaded(fs, node) ? 0 : rc; /* kept by who has removed it meanwhile */
 	fs_lock(fs);
 	struct file *file = node->file;
 	if (file && !file->loaded) {
@@ -174,7 +196,8 @@ int file_keep(struct fs *fs, struct node *node)
 	return rc == -EIO ? 0 : rc;
 }
 
-int file_attr(struct fs *fs, struct node *node, struct stat *ret)
+/* From the open file, if it is known. */
+static bool file_attr_known(struct fs *fs, const struct node *node, struct stat *ret)
 {
 	fs_lock(fs);
 	bool known = node->file && node->file->known;
@@ -184,12 +207,17 @@ int file_attr(struct fs *fs, struct node *node, struct stat *ret)
 			ret->st_nlink = 0;
 	}
 	fs_unlock(fs);
-	if (known)
+	return known;
+}
+
+int file_attr(struct fs *fs, struct node *node, struct stat *ret)
+{
+	if (file_attr_known(fs, node, ret))
 		return 0;
 	struct file_info info;
 	int rc = file_fetch(fs, node, NULL, &info);
 	if (rc < 0)
-		return rc;
+		return file_attr_known(fs, node, ret) ? 0 : rc;
 	attr_file(fs, &info, ret);
 	file_info_done(&info);
 	return 0;
