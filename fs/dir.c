@@ -300,6 +300,8 @@ static bool entry_of(struct fs *fs, struct thread *thread, const struct dir_entr
 {
 	memset(ret, 0, sizeof *ret);
 	struct node *node = NULL;
+	if (e->info && e->info->revision == STORE_REVISION_NONE)
+		return false; /* damaged: its size is not known, and a lookup says EIO (F7) */
 	if (!e->info) {
 		if (entry_find(fs, thread, e->name, &node) < 0)
 			return false;

@@ -166,9 +166,9 @@ static void say_restored(const char *name, const struct thread_info *info)
 	char time[TEXT_TIME_MAX];
 	text_time_s(info->deadline_ms * 1000000, time);
 	bool never = info->deadline_ms == STORE_DEADLINE_NEVER;
-	log_notice("thread %s: restored from .turnfs/expired/%s with its %u turns; %s%s", info->id,
-		name, info->turns, never ? "it does not expire" : "it expires at ",
-		never ? "" : time);
+	log_notice("thread %s: restored from .turnfs/expired/%s with its %u turn%s; %s%s", info->id,
+		name, info->turns, info->turns == 1 ? "" : "s",
+		never ? "it does not expire" : "it expires at ", never ? "" : time);
 }
 
 /* The store has given it back: it and its nodes are live ones under the kernel's feet. */

@@ -66,8 +66,11 @@ static void flush_run(struct fs *fs, struct work *work)
 {
 	struct flush *flush = (struct flush *)work;
 	int rc = handle_commit(fs, flush->handle, flush->sync);
-	if (!rc && flush->sync)
+	if (!rc && flush->sync) {
 		rc = store_sync(fs->store);
+		if (rc < 0)
+			flush->handle->error = rc; /* final for what this descriptor wrote (F4) */
+	}
 	metric_took(&fs->metrics.commit, flush->begun_ns);
 	fs_reply(flush->req, rc);
 	free(flush);

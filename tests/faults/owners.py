@@ -8,7 +8,7 @@ from harness import opened, outcome, read, write_all
 BLOCK = 4096
 # Whether close() and fsync() must fail once fsync() of that descriptor has failed (F4). Not yet: see
 # test_F4__sync_after_a_commit_fails__….
-FSYNC_ERRORS_STAY = False
+FSYNC_ERRORS_STAY = True
 
 
 class Wrong(AssertionError):

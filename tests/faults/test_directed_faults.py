@@ -91,7 +91,6 @@ def test_F4__commit_failed__the_same_descriptor_never_succeeds_however_often_ask
     assert [content for _, content in turns(thread)] == [b"heals it"]
 
 
-@pytest.mark.xfail(strict=True, reason="fs/handle.c, flush_run(): an error of store_sync() is not kept")
 def test_F4__sync_after_a_commit_fails__the_same_descriptor_never_succeeds(mount, shim):
     """fsync() commits, then syncs what earlier commits left to the kernel; here the second fails."""
     mnt = mount(env=shim.env)

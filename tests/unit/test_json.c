@@ -76,7 +76,7 @@ static void test_M1__bytes__utf8_is_a_string_else_base64(void **state)
 		size_t size;
 		const char *json;
 	} rows[] = {{"", 0, "\"\""}, {"é", 2, "\"é\""}, {"a\0b", 3, "\"a\\u0000b\""},
-		{"\xff", 1, "{\"base64\": \"/w==\"}"}};
+		{"\xff", 1, "{\"base64\":\"/w==\"}"}};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		json_auto_t *value = json_from_bytes(rows[i].bytes, rows[i].size);
 		struct blob *text CLEAN_BLOB = json_text(value, 0);
@@ -90,9 +90,9 @@ static void test_M1__bytes__utf8_is_a_string_else_base64(void **state)
 static void test_M1__shown__strings_as_they_are_others_as_json(void **state)
 {
 	static const char *const rows[][2] = {{"\"x y\"", "x y"}, {"{\"base64\":\"Zm9v\"}", "foo"},
-		{"1.50", "1.5"}, {"{\"a\":1}", "{\"a\": 1}"}, {"null", "null"},
-		{"{\"base64\":\"!\"}", "{\"base64\": \"!\"}"},
-		{"{\"base64\":\"Zm9v\",\"b\":1}", "{\"base64\": \"Zm9v\", \"b\": 1}"}};
+		{"1.50", "1.5"}, {"{\"a\":1}", "{\"a\":1}"}, {"null", "null"},
+		{"{\"base64\":\"!\"}", "{\"base64\":\"!\"}"},
+		{"{\"base64\":\"Zm9v\",\"b\":1}", "{\"base64\":\"Zm9v\",\"b\":1}"}};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		json_auto_t *value = json_parse(rows[i][0], strlen(rows[i][0]));
 		struct blob *shown CLEAN_BLOB = json_to_shown(value);

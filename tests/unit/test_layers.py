@@ -13,7 +13,7 @@ import tempfile
 
 TOP = {
     "fs", "backend", "tests", "scripts", "docs", "meson.build", "meson_options.txt", "README.md",
-    "SEMANTICS.md", "LICENSE", ".ci", ".clang-format", ".gitignore", ".env.example", ".git",
+    "SEMANTICS.md", "LICENSE", ".ci", ".clang-format", ".gitignore", ".env.example", ".git", ".pytest_cache",
 }
 CODE = ("fs", "backend", "tests")
 STORES = ("sqlite", "redis")
