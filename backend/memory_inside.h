@@ -75,7 +75,6 @@ struct memory_thread *memory_thread_live(struct memory_store *m, const char *id)
 bool memory_thread_is_live(struct memory_store *m, const struct memory_thread *thread);
 int memory_thread_take_name(struct memory_store *m, struct memory_thread *thread);
 void memory_thread_erase(struct memory_store *m, struct memory_thread *thread);
-int64_t memory_deadline(struct memory_store *m, int64_t ttl_ms);
 
 /* Slots of struct store_ops; memory_thread.c */
 int memory_thread_find(struct store *store, const char *id, struct thread_info *ret);

@@ -2,46 +2,21 @@
  */
 #include "memory_step.h"
 
+#include "rules.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int expect_check(uint64_t expect, bool there, uint64_t revision)
-{
-	if (expect == STORE_REVISION_ANY)
-		return 0;
-	if (expect == STORE_REVISION_NONE)
-		return there ? -EEXIST : 0;
-	return there && revision == expect ? 0 : -ESTALE;
-}
-
 int step_expect_file(uint64_t expect, const struct memory_file *file)
 {
-	return expect_check(expect, file, file ? file->info.revision : STORE_REVISION_NONE);
-}
-
-static void set_thread(struct thread_info *info, const struct thread_change *change)
-{
-	if (change->set & SET_MODE)
-		info->mode = change->mode;
-	if (change->set & SET_OWNER) {
-		info->uid = change->uid;
-		info->gid = change->gid;
-	}
-	if (change->set & SET_MTIME)
-		info->mtime_ns = change->mtime_ns;
-	if (change->set & SET_CREATED)
-		info->created_ns = change->created_ns;
-	if (change->set & SET_TTL)
-		info->ttl_ms = change->ttl_ms;
+	return rules_expect(expect, file ? file->info.revision : STORE_REVISION_NONE);
 }
 
 static int set_doc(struct step *s, const struct thread_change *change)
 {
-	const unsigned any = SET_DOC | SET_DOC_MODE | SET_DOC_OWNER | SET_DOC_MTIME;
 	if (change->set & SET_DOC) {
-		uint64_t revision = s->info.doc.revision;
-		int r = expect_check(change->doc.expect, revision != STORE_REVISION_NONE, revision);
+		int r = rules_expect(change->doc.expect, s->info.doc.revision);
 		if (r < 0)
 			return r;
 		blob_unref(s->doc);
@@ -49,16 +24,7 @@ static int set_doc(struct step *s, const struct thread_change *change)
 		s->info.doc.flags = change->doc.flags;
 		s->info.doc.revision = s->info.revision;
 	}
-	if (change->set & SET_DOC_MODE)
-		s->info.doc.mode = change->doc.mode;
-	if (change->set & SET_DOC_OWNER) {
-		s->info.doc.uid = change->doc.uid;
-		s->info.doc.gid = change->doc.gid;
-	}
-	if (change->set & SET_DOC_MTIME)
-		s->info.doc.mtime_ns = change->doc.mtime_ns;
-	if (change->set & any)
-		s->info.doc.ctime_ns = change->time_ns;
+	rules_set_doc(&s->info, change);
 	return 0;
 }
 
@@ -80,7 +46,7 @@ int step_init(struct step *s, struct memory_store *m, struct thread_ref ref,
 	s->doc = blob_ref(s->thread->doc);
 	s->revive = !live && !memory_thread_live(m, s->info.id);
 	if (change) {
-		set_thread(&s->info, change);
+		rules_set_thread(&s->info, change);
 		int r = set_doc(s, change);
 		if (r < 0)
 			return r;
@@ -88,7 +54,7 @@ int step_init(struct step *s, struct memory_store *m, struct thread_ref ref,
 	if (s->revive)
 		s->info.life++;
 	if (s->revive || (live && flags & STORE_RENEW))
-		s->info.deadline_ms = memory_deadline(m, s->info.ttl_ms);
+		s->info.deadline_ms = rules_deadline(memory_now(m), s->info.ttl_ms);
 	return 0;
 }
 
@@ -105,23 +71,11 @@ uint64_t step_revision(const struct step *s, size_t place)
 
 static void set_file(struct memory_file *file, const struct change *change, unsigned set)
 {
-	struct file_info *info = &file->info;
-	if (set & SET_MODE)
-		info->mode = change->mode;
-	if (set & SET_OWNER) {
-		info->uid = change->uid;
-		info->gid = change->gid;
-	}
-	if (set & SET_MTIME)
-		info->mtime_ns = change->mtime_ns;
-	if (set & SET_META) {
-		blob_unref(info->meta);
-		info->meta = blob_ref(change->meta);
-	}
+	rules_set_file(&file->info, change, set);
 	if (set & SET_CONTENT) {
 		blob_unref(file->content);
 		file->content = blob_ref(change->content);
-		info->size = blob_size(change->content);
+		file->info.size = blob_size(change->content);
 	}
 }
 

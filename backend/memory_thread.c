@@ -1,20 +1,13 @@
 /* Threads of the in-memory store: found by the number of a life, or by the name it has while live.
  */
 #include "memory_inside.h"
+#include "rules.h"
 
 #include "base/name.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-int64_t memory_deadline(struct memory_store *m, int64_t ttl_ms)
-{
-	int64_t deadline;
-	if (ttl_ms == STORE_TTL_NEVER || __builtin_add_overflow(memory_now(m), ttl_ms, &deadline))
-		return STORE_DEADLINE_NEVER;
-	return deadline;
-}
 
 bool memory_thread_is_live(struct memory_store *m, const struct memory_thread *thread)
 {
@@ -156,7 +149,7 @@ static int thread_add(struct memory_store *m, const struct thread_info *info)
 		return -ENOMEM;
 	thread->info = *info;
 	thread->info.revision = ++m->last_revision;
-	thread->info.deadline_ms = memory_deadline(m, info->ttl_ms);
+	thread->info.deadline_ms = rules_deadline(memory_now(m), info->ttl_ms);
 	thread->info.doc.revision = STORE_REVISION_NONE;
 	thread->info.life = thread->info.last_turn = thread->info.turns = thread->info.files = 0;
 	thread->info.bytes = 0;
@@ -215,7 +208,7 @@ static int thread_rename(struct memory_store *m, struct memory_thread *thread, c
 	r = memory_thread_take_name(m, thread);
 	if (!live) {
 		thread->info.life++;
-		thread->info.deadline_ms = memory_deadline(m, thread->info.ttl_ms);
+		thread->info.deadline_ms = rules_deadline(memory_now(m), thread->info.ttl_ms);
 	}
 	thread->info.ctime_ns = time_ns;
 	thread->info.revision = ++m->last_revision;

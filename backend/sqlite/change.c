@@ -1,5 +1,6 @@
 /* One change of one file, in a step. */
 #include "base/name.h"
+#include "rules.h"
 #include "step.h"
 
 #include <errno.h>
@@ -22,22 +23,6 @@ static void row_done(struct file_row *row)
 }
 #define CLEAN_ROW __attribute__((cleanup(row_done)))
 
-static void set_file(struct file_info *info, const struct change *change)
-{
-	if (change->set & SET_MODE)
-		info->mode = change->mode;
-	if (change->set & SET_OWNER) {
-		info->uid = change->uid;
-		info->gid = change->gid;
-	}
-	if (change->set & SET_MTIME)
-		info->mtime_ns = change->mtime_ns;
-	if (change->set & SET_META) {
-		blob_unref(info->meta);
-		info->meta = blob_ref(change->meta);
-	}
-}
-
 static int write_row(
 	struct step *step, enum stmt which, struct file_row *row, const struct blob *content)
 {
@@ -59,7 +44,7 @@ static int file_set(
 	bool content = change->set & SET_CONTENT;
 	uint64_t size = row->info.size;
 
-	set_file(&row->info, change);
+	rules_set_file(&row->info, change, change->set);
 	row->info.revision = revision;
 	row->info.ctime_ns = step->info.ctime_ns;
 	int rc = write_row(
@@ -92,7 +77,7 @@ static int change_put(struct step *step, const struct change *change, uint64_t r
 	int rc = file_get(step, change->name, &row);
 
 	if (rc == 0)
-		rc = step_expect(change->expect, row.info.revision);
+		rc = rules_expect(change->expect, row.info.revision);
 	if (rc < 0)
 		return rc;
 	if (row.info.revision != STORE_REVISION_NONE)
@@ -108,7 +93,7 @@ static int change_remove(struct step *step, const struct change *change)
 	int rc = file_get(step, change->name, &row);
 
 	if (rc == 0)
-		rc = step_expect(change->expect, row.info.revision);
+		rc = rules_expect(change->expect, row.info.revision);
 	if (rc < 0 || row.info.revision == STORE_REVISION_NONE)
 		return rc;
 	return file_drop(step, &row);
@@ -121,7 +106,7 @@ static int make_way(struct step *to, const struct change *change)
 	int rc = file_get(to, change->to, &row);
 
 	if (rc == 0)
-		rc = step_expect(change->to_expect, row.info.revision);
+		rc = rules_expect(change->to_expect, row.info.revision);
 	if (rc < 0 || row.info.revision == STORE_REVISION_NONE)
 		return rc;
 	return file_drop(to, &row);
@@ -138,7 +123,7 @@ static int rename_get(struct step *from, const struct change *change, struct fil
 		return change->expect == STORE_REVISION_ANY || change->expect == STORE_REVISION_NONE
 			       ? -ENOENT
 			       : -ESTALE;
-	return step_expect(change->expect, ret->info.revision);
+	return rules_expect(change->expect, ret->info.revision);
 }
 
 int change_rename(
@@ -158,7 +143,7 @@ int change_rename(
 	row.gen = to->info.gen;
 	strcpy(row.info.name, change->to);
 	step_count(to, row.info.name, row.info.size, 1);
-	set_file(&row.info, change);
+	rules_set_file(&row.info, change, change->set);
 	row.info.revision = revision;
 	row.info.ctime_ns = to->info.ctime_ns;
 	rc = write_row(to, STMT_FILE_SET_NAME, &row, NULL);

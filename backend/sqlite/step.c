@@ -2,43 +2,10 @@
 #include "step.h"
 
 #include "base/name.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <string.h>
-
-int64_t step_deadline(const struct txn *txn, int64_t ttl_ms)
-{
-	int64_t deadline;
-
-	if (ttl_ms == STORE_TTL_NEVER || __builtin_add_overflow(txn->now_ms, ttl_ms, &deadline))
-		return STORE_DEADLINE_NEVER;
-	return deadline;
-}
-
-int step_expect(uint64_t expect, uint64_t revision)
-{
-	if (expect == STORE_REVISION_ANY)
-		return 0;
-	if (expect == STORE_REVISION_NONE)
-		return revision == STORE_REVISION_NONE ? 0 : -EEXIST;
-	return revision == expect ? 0 : -ESTALE;
-}
-
-static void set_thread(struct thread_info *info, const struct thread_change *change)
-{
-	if (change->set & SET_MODE)
-		info->mode = change->mode;
-	if (change->set & SET_OWNER) {
-		info->uid = change->uid;
-		info->gid = change->gid;
-	}
-	if (change->set & SET_MTIME)
-		info->mtime_ns = change->mtime_ns;
-	if (change->set & SET_CREATED)
-		info->created_ns = change->created_ns;
-	if (change->set & SET_TTL)
-		info->ttl_ms = change->ttl_ms;
-}
 
 static int doc_drop(struct txn *txn, const struct thread_info *info)
 {
@@ -73,11 +40,10 @@ static int doc_write(struct txn *txn, const struct thread_info *info, const stru
 
 static int set_doc(struct step *step, const struct thread_change *change)
 {
-	const unsigned any = SET_DOC | SET_DOC_MODE | SET_DOC_OWNER | SET_DOC_MTIME;
 	struct thread_info *info = &step->info;
 
 	if (change->set & SET_DOC) {
-		int rc = step_expect(change->doc.expect, info->doc.revision);
+		int rc = rules_expect(change->doc.expect, info->doc.revision);
 
 		if (rc < 0)
 			return rc;
@@ -87,16 +53,7 @@ static int set_doc(struct step *step, const struct thread_change *change)
 		if (rc < 0)
 			return rc;
 	}
-	if (change->set & SET_DOC_MODE)
-		info->doc.mode = change->doc.mode;
-	if (change->set & SET_DOC_OWNER) {
-		info->doc.uid = change->doc.uid;
-		info->doc.gid = change->doc.gid;
-	}
-	if (change->set & SET_DOC_MTIME)
-		info->doc.mtime_ns = change->doc.mtime_ns;
-	if (change->set & any)
-		info->doc.ctime_ns = change->time_ns;
+	rules_set_doc(info, change);
 	return 0;
 }
 
@@ -108,7 +65,7 @@ static int step_revive(struct step *step, bool live, unsigned flags)
 
 	if (live) {
 		if (flags & STORE_RENEW)
-			step->info.deadline_ms = step_deadline(txn, step->info.ttl_ms);
+			step->info.deadline_ms = rules_deadline(txn->now_ms, step->info.ttl_ms);
 		return 0;
 	}
 	int rc = thread_find_live(txn->store, txn->conn, step->info.id, txn->now_ms, &other);
@@ -116,7 +73,7 @@ static int step_revive(struct step *step, bool live, unsigned flags)
 	if (rc != -ENOENT)
 		return rc; /* 0: its id has been taken since; the change is made where it lies */
 	step->info.life++;
-	step->info.deadline_ms = step_deadline(txn, step->info.ttl_ms);
+	step->info.deadline_ms = rules_deadline(txn->now_ms, step->info.ttl_ms);
 	return 0;
 }
 
@@ -141,7 +98,7 @@ int step_open(struct step *step, struct txn *txn, struct thread_ref ref,
 	*ret_revision = step->info.revision + 1;
 	step->info.ctime_ns = change ? change->time_ns : txn->now_ms * 1000000;
 	if (change) {
-		set_thread(&step->info, change);
+		rules_set_thread(&step->info, change);
 		rc = set_doc(step, change);
 	}
 	return rc < 0 ? rc : step_revive(step, live, flags);

@@ -9,12 +9,6 @@ struct step {
 	struct thread_info info; /* as it will be */
 };
 
-/* deadline_ms of a thread renewed now. */
-int64_t step_deadline(const struct txn *txn, int64_t ttl_ms);
-
-/* 0, -EEXIST or -ESTALE: whether `revision` (NONE: nothing there) is what was expected. */
-int step_expect(uint64_t expect, uint64_t revision);
-
 /*
  * The thread to be changed, with `change` (may be NULL) done to its attributes and its document.
  * Takes `count` revisions for files as well, from *ret_revision on. -ENOENT: see store_apply().

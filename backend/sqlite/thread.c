@@ -1,5 +1,6 @@
 /* Making, renaming and removing threads. */
 #include "base/name.h"
+#include "rules.h"
 #include "step.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ static int create_body(struct txn *txn, void *arg)
 	if (rc != -ENOENT)
 		return rc == 0 ? -EEXIST : rc;
 	c->made = *c->info;
-	c->made.deadline_ms = step_deadline(txn, c->info->ttl_ms);
+	c->made.deadline_ms = rules_deadline(txn->now_ms, c->info->ttl_ms);
 	c->made.doc.revision = STORE_REVISION_NONE;
 	c->made.life = c->made.last_turn = c->made.turns = c->made.files = 0;
 	c->made.bytes = 0;
@@ -114,7 +115,7 @@ static int rename_body(struct txn *txn, void *arg)
 		return rc;
 	if (!thread_is_live(&r->info, txn->now_ms)) {
 		r->info.life++;
-		r->info.deadline_ms = step_deadline(txn, r->info.ttl_ms);
+		r->info.deadline_ms = rules_deadline(txn->now_ms, r->info.ttl_ms);
 		txn->due_ms = r->info.deadline_ms;
 	}
 	strcpy(r->info.id, r->to);
