@@ -276,8 +276,7 @@ static void side_init(struct side *side, const char *spec)
 			op = &ops[i];
 	errno = EINVAL;
 	check(op, "no such operation:", spec);
-	*side = (struct side){
-		.run = op->run, .prepare = op->prepare, .path = equals + 1, .fd = -1};
+	*side = (struct side){.run = op->run, .prepare = op->prepare, .path = equals + 1, .fd = -1};
 	if (op->load != NOTHING)
 		names_load(side, op->load == THREADS);
 	if (!strcmp(op->name, "ls-program")) {

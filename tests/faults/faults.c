@@ -20,7 +20,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum op { OP_OPEN, OP_READ, OP_WRITE, OP_SYNC, OP_TRUNCATE, OP_MMAP, OP_UNLINK, OP_RENAME, OP_COUNT };
+enum op {
+	OP_OPEN,
+	OP_READ,
+	OP_WRITE,
+	OP_SYNC,
+	OP_TRUNCATE,
+	OP_MMAP,
+	OP_UNLINK,
+	OP_RENAME,
+	OP_COUNT
+};
 enum kind { KIND_NONE, KIND_DB, KIND_WAL, KIND_SHM, KIND_LOCK, KIND_OTHER, KIND_FOLDER };
 enum record { REC_MAKE = 1, REC_WRITE, REC_SYNC, REC_SYNCED, REC_TRUNCATE, REC_UNLINK, REC_RENAME };
 
@@ -112,7 +122,7 @@ static enum kind kind_of(const char *path)
 		return KIND_DB;
 	if (strncmp(name, "turnfs.db-", 10) != 0 || end != name + 9)
 		return KIND_OTHER;
-	return strcmp(end, "-wal") == 0    ? KIND_WAL
+	return strcmp(end, "-wal") == 0	   ? KIND_WAL
 	       : strcmp(end, "-shm") == 0  ? KIND_SHM
 	       : strcmp(end, "-lock") == 0 ? KIND_LOCK
 					   : KIND_OTHER;
@@ -351,7 +361,8 @@ int unlink(const char *path)
 	int rc = REAL(unlink)(path), saved = errno;
 
 	if (rc == 0)
-		record(REC_UNLINK, 0, 0, 0, path + folder_size, strlen(path + folder_size), NULL, 0);
+		record(REC_UNLINK, 0, 0, 0, path + folder_size, strlen(path + folder_size), NULL,
+			0);
 	pthread_mutex_unlock(&record_lock);
 	errno = saved;
 	return rc;
