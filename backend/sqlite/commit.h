@@ -80,3 +80,9 @@ int wal_open(struct sqlite_store *s);
 void wal_grow(struct sqlite_store *s);
 void wal_committed(struct sqlite_store *s, unsigned frames);
 int wal_heal(struct sqlite_store *s);
+/*
+ * For a -wal of which nothing is needed any more: alone, after a TRUNCATE checkpoint. wal_scrub()
+ * overwrites it and leaves the last sync to the caller; wal_end() leaves it empty. 0 or -errno.
+ */
+int wal_scrub(struct sqlite_store *s);
+int wal_end(struct sqlite_store *s);

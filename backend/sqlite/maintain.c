@@ -32,30 +32,11 @@ void maintain_ask(struct sqlite_store *s, enum scrub scrub)
 	pthread_mutex_unlock(&s->background.lock);
 }
 
-/* Overwrites the -wal, of which nothing is needed any more; a long one is cut to size. */
-static int wal_scrub(struct sqlite_store *s)
-{
-	static const char zeros[64 << 10];
-	struct stat st;
-	int fd = s->committer.wal_fd;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_size > WAL_GROW_BYTES && ftruncate(fd, WAL_GROW_BYTES) < 0)
-		return -errno;
-	for (off_t at = 0; at < st.st_size && at < WAL_GROW_BYTES; at += (off_t)sizeof(zeros)) {
-		off_t left = WAL_GROW_BYTES - at;
-		size_t size = left < (off_t)sizeof(zeros) ? (size_t)left : sizeof(zeros);
-
-		if (pwrite(fd, zeros, size, at) != (ssize_t)size)
-			return -EIO;
-	}
-	return 0;
-}
-
 /*
- * The rest of the checkpoint, with commits held off. After RESTART no reader uses the -wal and the
- * next commit writes a new header first, so its bytes may be overwritten under SQLite's feet.
+ * The rest of the checkpoint, with commits held off. After TRUNCATE all is in the store's file and
+ * synced, no reader uses the -wal, the wal-index has no frame of it and the next commit writes a new
+ * header first: its bytes may be overwritten under SQLite's feet. (After RESTART the wal-index goes
+ * on to name the old frames, and with a reader about the next commit is appended to them.)
  */
 static int restart_body(struct txn *txn, void *arg)
 {
@@ -67,8 +48,8 @@ static int restart_body(struct txn *txn, void *arg)
 	if (c->poisoned)
 		return 0; /* wal_heal() will */
 	sqlite3_busy_timeout(c->conn->db, GATE_BUSY_MS);
-	int code =
-		sqlite3_wal_checkpoint_v2(c->conn->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	int code = sqlite3_wal_checkpoint_v2(
+		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 
 	sqlite3_busy_timeout(c->conn->db, 5000);
 	if (code == SQLITE_BUSY)

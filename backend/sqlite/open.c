@@ -247,6 +247,8 @@ static void sqlite_close(struct store *store)
 
 		if (code != SQLITE_OK) /* the -wal keeps it all, for the next to open */
 			conn_error(s->committer.conn, code, NULL);
+		else
+			(void)wal_end(s); /* only if another process reads is it left behind */
 	}
 	store_done(s);
 }

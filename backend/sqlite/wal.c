@@ -4,7 +4,13 @@
  *
  * LENGTH. An fdatasync after writing past a file's end must also commit the new length: about twice
  * the cost. So the file is filled with zeros up to WAL_GROW_BYTES, which SQLite reads as "no
- * frame", and is never cut short while the store is open, unless it grew far beyond that.
+ * frame", and is never cut short while the store is open, unless it grew far beyond that (our VFS
+ * lets no truncation by SQLite through: see wipe.c).
+ *
+ * OVERWRITING IT. What is written between two syncs may reach the disk in any order: of zeros over
+ * a journal that is done with, those over its first frames may come last, and after a power cut
+ * these frames would cover newer pages of the store. So its header goes first, alone, and is synced:
+ * without one no frame counts. Growing needs no such order: it only writes where no frame ever was.
  *
  * A SYNC THAT FAILED (F4). The kernel may have marked the pages clean that it could not write, so a
  * later fdatasync succeeds without them. Frames of a failed commit do no harm: the next commit is
@@ -67,6 +73,54 @@ void wal_grow(struct sqlite_store *s)
 			break;
 		at += n;
 	}
+}
+
+/* Takes its header, and so all frames in it, out of force. */
+static int wal_void(struct sqlite_store *s)
+{
+	static const char zeros[WAL_HEADER];
+	struct stat st;
+
+	if (fstat(s->committer.wal_fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return 0;
+	ssize_t n = pwrite(s->committer.wal_fd, zeros, sizeof(zeros), 0);
+	if (n != sizeof(zeros))
+		return n < 0 ? -errno : -ENOSPC;
+	return fdatasync(s->committer.wal_fd) < 0 ? -errno : 0;
+}
+
+int wal_scrub(struct sqlite_store *s)
+{
+	static const char zeros[64 << 10];
+	int fd = s->committer.wal_fd;
+	struct stat st;
+	int rc = wal_void(s);
+
+	if (rc < 0)
+		return rc;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > WAL_GROW_BYTES && ftruncate(fd, WAL_GROW_BYTES) < 0)
+		return -errno;
+	for (off_t at = 0; at < st.st_size && at < WAL_GROW_BYTES; at += (off_t)sizeof(zeros)) {
+		off_t left = WAL_GROW_BYTES - at;
+		size_t size = left < (off_t)sizeof(zeros) ? (size_t)left : sizeof(zeros);
+
+		if (pwrite(fd, zeros, size, at) != (ssize_t)size)
+			return -EIO;
+	}
+	return 0;
+}
+
+int wal_end(struct sqlite_store *s)
+{
+	int rc = wal_void(s);
+
+	if (rc == 0 && ftruncate(s->committer.wal_fd, 0) < 0)
+		rc = -errno;
+	return rc;
 }
 
 void wal_committed(struct sqlite_store *s, unsigned frames)

@@ -3,7 +3,7 @@
  * balances its trees it moves rows between pages and leaves copies of them in the unused middle of
  * the pages they came from. So each page of a tree gets its unused bytes zeroed here, on its way
  * into the store's file, which is when a checkpoint writes it. (The -wal, whose frames are summed
- * before they are written, is overwritten as a whole: see maintain.c.)
+ * before they are written, is overwritten as a whole: see wal.c, which alone cuts it too.)
  */
 #include "wipe.h"
 
@@ -66,41 +66,62 @@ static void wipe_page(unsigned char *page, unsigned header)
 	wipe_free_blocks(page, get16(page + header + 1));
 }
 
-static const sqlite3_io_methods *base_methods;
-static sqlite3_io_methods methods;
+/* The methods of one kind of file: the base's, and ours. */
+struct hooks {
+	const sqlite3_io_methods *base;
+	sqlite3_io_methods own;
+};
+
+static struct hooks db_hooks, wal_hooks;
 static sqlite3_vfs vfs;
 static int (*base_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
-static pthread_mutex_t methods_lock = PTHREAD_MUTEX_INITIALIZER; /* of base_methods and methods */
+static pthread_mutex_t hooks_lock = PTHREAD_MUTEX_INITIALIZER; /* of the first use of each */
 
 static int wipe_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
 	unsigned char page[PAGE_SIZE];
 
 	if (size != PAGE_SIZE || offset % PAGE_SIZE != 0 || offset / PAGE_SIZE >= PAGES_MAX)
-		return base_methods->xWrite(file, data, size, offset);
+		return db_hooks.base->xWrite(file, data, size, offset);
 	memcpy(page, data, sizeof(page));
 	wipe_page(page, offset == 0 ? PAGE_ONE_HEADER : 0);
-	return base_methods->xWrite(file, page, size, offset);
+	return db_hooks.base->xWrite(file, page, size, offset);
 }
 
-/* The file is the base's own; only its table of methods is another, with one entry replaced. */
+/* After a checkpoint that wants the -wal empty: its old frames are out of force without that. */
+static int wal_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	return SQLITE_OK;
+}
+
+/* The file is the base's own; only its table of methods is another, with some replaced. */
+static void hooks_set(struct hooks *hooks, sqlite3_file *file)
+{
+	pthread_mutex_lock(&hooks_lock);
+	if (!hooks->base) {
+		hooks->own = *file->pMethods;
+		if (hooks == &wal_hooks)
+			hooks->own.xTruncate = wal_truncate;
+		else
+			hooks->own.xWrite = wipe_write;
+		hooks->base = file->pMethods;
+	}
+	/* Another table is for another way of locking, which is not for files that we write. */
+	if (file->pMethods == hooks->base)
+		file->pMethods = &hooks->own;
+	pthread_mutex_unlock(&hooks_lock);
+}
+
 static int wipe_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, int flags, int *out)
 {
 	int code = base_open(self, name, file, flags, out);
 
-	if (code != SQLITE_OK || !file->pMethods || !(flags & SQLITE_OPEN_MAIN_DB) ||
-		(flags & SQLITE_OPEN_READONLY))
+	if (code != SQLITE_OK || !file->pMethods || (flags & SQLITE_OPEN_READONLY))
 		return code;
-	pthread_mutex_lock(&methods_lock);
-	if (!base_methods) {
-		methods = *file->pMethods;
-		methods.xWrite = wipe_write;
-		base_methods = file->pMethods;
-	}
-	/* Another table is for another way of locking, which is not for files that we write. */
-	if (file->pMethods == base_methods)
-		file->pMethods = &methods;
-	pthread_mutex_unlock(&methods_lock);
+	if (flags & SQLITE_OPEN_MAIN_DB)
+		hooks_set(&db_hooks, file);
+	else if (flags & SQLITE_OPEN_WAL)
+		hooks_set(&wal_hooks, file);
 	return code;
 }
 

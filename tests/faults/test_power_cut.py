@@ -15,11 +15,6 @@ from owners import text
 import powercut
 from powercut import Disk, records
 
-SCRUB = (
-    "backend/sqlite/maintain.c, wal_scrub(): zeros that reach the disk in another order than written "
-    "leave the first old frames of the journal, which then cover newer pages of the store"
-)
-MAY_MEET_SCRUB = pytest.mark.xfail(strict=False, reason=SCRUB)  # a cut in those milliseconds
 UNNOTED = (
     "backend/sqlite/maintain.c, checkpoint_passive(): that its sync of the journal failed is noted nowhere, "
     "and the gate's checkpoint syncs again, with success, and goes on to write the store"
@@ -261,14 +256,12 @@ def cuts_of(workshop, mount, shim, rng, count, faults, opts=""):
     assert done == len(cuts) and acknowledged > 20
 
 
-@MAY_MEET_SCRUB
 @pytest.mark.limit(1200)
 def test_W4__power_cut_at_any_moment__what_was_acknowledged_is_there_and_nothing_is_torn(workshop, mount, shim):
     rng = random.Random(seed_of_run())
     cuts_of(workshop, mount, shim, rng, CUTS, faults=False)
 
 
-@MAY_MEET_SCRUB
 @pytest.mark.limit(1200)
 def test_W4__power_cut_with_sync_fsync__what_fsync_acknowledged_is_there(workshop, mount, shim):
     rng = random.Random(seed_of_run())
@@ -315,7 +308,6 @@ def test_F4__sync_before_a_checkpoint_fails_and_then_the_power_is_cut__the_store
     assert not broken, broken
 
 
-@pytest.mark.xfail(strict=True, reason=SCRUB)
 def test_W4__power_cut_while_the_journal_is_overwritten__the_store_is_whole(workshop, mount, shim):
     rng = random.Random(1)
     mnt = mount(env=shim.recording_env)
@@ -338,7 +330,7 @@ def test_W4__power_cut_while_the_journal_is_overwritten__the_store_is_whole(work
 @pytest.mark.parametrize(
     "opts",
     [
-        pytest.param("", id="close", marks=MAY_MEET_SCRUB),
+        pytest.param("", id="close"),
         pytest.param("sync=fsync", id="fsync", marks=pytest.mark.xfail(strict=False, reason=UNNOTED)),
     ],
 )
