@@ -38,7 +38,12 @@ void committer_start(struct sqlite_store *s)
 
 void committer_done(struct sqlite_store *s)
 {
-	conn_close(s->committer.conn);
+	struct committer *c = &s->committer;
+
+	/* Closing would try the sync again and then believe it. */
+	if (c->guard && guard_is_broken(c->guard))
+		sqlite3_db_config(c->conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	conn_close(c->conn);
 	if (s->committer.wal_fd >= 0)
 		close(s->committer.wal_fd);
 	pthread_mutex_destroy(&s->committer.lock);
@@ -166,14 +171,14 @@ static int sync_gate(struct txn *txn, void *arg)
 {
 	struct committer *c = &txn->store->committer;
 
-	if (c->poisoned)
+	if (guard_is_broken(c->guard))
 		return -EIO; /* it was lost before; wal_heal() mends what comes after */
-	if (fdatasync(c->wal_fd) == 0)
-		return 0;
-	int rc = errno == ENOSPC || errno == EDQUOT ? -ENOSPC : -EIO;
+	int rc = guard_fdatasync(c->guard, c->wal_fd);
 
-	c->poisoned = true;
-	log_error("local store: cannot sync its journal: %s", strerror(errno));
+	if (rc == 0)
+		return 0;
+	log_error("local store: cannot sync its journal: %s", strerror(-rc));
+	rc = rc == -ENOSPC || rc == -EDQUOT ? -ENOSPC : -EIO;
 	status_failed(txn->store, rc);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conn.h"
+#include "guard.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -47,7 +48,7 @@ struct committer {
 	/* the leader's, handed on under `lock` */
 	struct conn *conn;
 	int sync_mode; /* what PRAGMA synchronous is set to: 1 or 2 */
-	bool poisoned; /* a sync failed: see wal_heal() */
+	struct guard *guard; /* of the -wal: broken when a sync of it failed; see wal_heal() */
 	int wal_fd; /* of our own; SQLite takes no locks on the -wal */
 	unsigned wal_frames; /* committed frames in the -wal */
 	unsigned char wal_salt[8]; /* of the -wal those frames are in */
@@ -76,6 +77,7 @@ int commit_body(struct sqlite_store *s, int (*body)(struct txn *txn, void *arg),
 	bool durable, const char *id);
 
 /* wal.c: the file beside the store that commits are written to. */
+int wal_guard(struct sqlite_store *s); /* before the first statement */
 int wal_open(struct sqlite_store *s);
 void wal_grow(struct sqlite_store *s);
 void wal_committed(struct sqlite_store *s, unsigned frames);

@@ -109,12 +109,6 @@ static void group_fail(struct request *group, int rc)
 			r->rc = rc;
 }
 
-/* A sync that failed leaves it open what is on the disk: see wal_heal(). */
-static bool is_sync_failure(int code)
-{
-	return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
-}
-
 /* Under status.lock: a thread that can be purged earlier than the others. */
 static void due_note(struct sqlite_store *s, int64_t deadline_ms)
 {
@@ -175,10 +169,8 @@ static int group_transaction(
 		return 0;
 	if (rc >= 0)
 		rc = conn_error(c->conn, code, group->next ? NULL : group->id);
-	if (is_sync_failure(code))
-		c->poisoned = true;
-	else
-		*ret_again = group->next != NULL;
+	/* After a sync that failed none of them can do better alone: see wal_heal(). */
+	*ret_again = group->next != NULL && !guard_is_broken(c->guard);
 undo:
 	if (commit)
 		sqlite3_reset(commit);
@@ -197,7 +189,7 @@ void group_run(struct sqlite_store *s, struct request *group)
 	struct committer *c = &s->committer;
 	int64_t now_ms = clock_now_ms(s->clock);
 	bool again = false, any = false;
-	int rc = c->poisoned ? wal_heal(s) : 0;
+	int rc = guard_is_broken(c->guard) ? wal_heal(s) : 0;
 
 	for (struct request *r = group; r; r = r->next)
 		r->rc = 0;

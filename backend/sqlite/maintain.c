@@ -34,9 +34,9 @@ void maintain_ask(struct sqlite_store *s, enum scrub scrub)
 
 /*
  * The rest of the checkpoint, with commits held off. After TRUNCATE all is in the store's file and
- * synced, no reader uses the -wal, the wal-index has no frame of it and the next commit writes a new
- * header first: its bytes may be overwritten under SQLite's feet. (After RESTART the wal-index goes
- * on to name the old frames, and with a reader about the next commit is appended to them.)
+ * synced, no reader uses the -wal, the wal-index has no frame of it and the next commit writes a
+ * new header first: its bytes may be overwritten under SQLite's feet. (After RESTART the wal-index
+ * goes on to name the old frames, and with a reader about the next commit is appended to them.)
  */
 static int restart_body(struct txn *txn, void *arg)
 {
@@ -45,8 +45,13 @@ static int restart_body(struct txn *txn, void *arg)
 	bool scrub = *(bool *)arg;
 	struct stat st;
 
-	if (c->poisoned)
-		return 0; /* wal_heal() will */
+	if (guard_is_broken(c->guard)) {
+		int rc = wal_heal(s);
+
+		if (rc < 0)
+			status_failed(s, rc);
+		return rc;
+	}
 	sqlite3_busy_timeout(c->conn->db, GATE_BUSY_MS);
 	int code = sqlite3_wal_checkpoint_v2(
 		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -54,8 +59,6 @@ static int restart_body(struct txn *txn, void *arg)
 	sqlite3_busy_timeout(c->conn->db, 5000);
 	if (code == SQLITE_BUSY)
 		return -ETIMEDOUT;
-	if (code == SQLITE_IOERR_FSYNC)
-		c->poisoned = true;
 	if (code != SQLITE_OK)
 		return conn_error(c->conn, code, NULL);
 	c->wal_frames = 0;
@@ -81,19 +84,24 @@ static int checkpoint_passive(struct sqlite_store *s, struct conn **conn)
 		if (code != SQLITE_OK || in_wal == done)
 			break;
 	}
-	return conn_errno((*conn)->db, code);
+	return code == SQLITE_BUSY ? -ETIMEDOUT : conn_error(*conn, code, NULL);
 }
 
 static int maintain(struct sqlite_store *s, struct conn **conn, bool scrub)
 {
 	struct request request = {.body = restart_body, .arg = &scrub, .gate = true};
 
-	/* If it fails the gate says so, on the connection that commits are made on. */
-	(void)checkpoint_passive(s, conn);
+	/*
+	 * If a sync of the -wal failed its guard keeps that in mind and the gate heals it first. If
+	 * the store's file could not be written or synced, SQLite holds none of this round for
+	 * done: the gate writes all of it again, from the -wal, and the -wal keeps it until then.
+	 */
+	if (!guard_is_broken(s->committer.guard))
+		(void)checkpoint_passive(s, conn);
 	int rc = commit_run(s, &request);
 
-	if (rc == 0 && scrub && fdatasync(s->committer.wal_fd) < 0)
-		rc = -errno;
+	if (rc == 0 && scrub)
+		rc = guard_fdatasync(s->committer.guard, s->committer.wal_fd);
 	return rc;
 }
 

@@ -90,6 +90,9 @@ static int open_write(struct sqlite_store *s, struct errtext *error)
 	if (rc < 0)
 		return open_failed(s, code, rc, error);
 	s->committer.conn = conn;
+	rc = wal_guard(s);
+	if (rc < 0)
+		return errtext_set(error, rc, "Out of memory");
 	rc = store_accept(s, conn, error);
 	if (rc < 0)
 		return rc;
@@ -245,10 +248,12 @@ static void sqlite_close(struct store *store)
 		int code = sqlite3_wal_checkpoint_v2(
 			s->committer.conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 
-		if (code != SQLITE_OK) /* the -wal keeps it all, for the next to open */
+		if (code != SQLITE_OK) { /* the -wal keeps it all, for the next to open */
 			conn_error(s->committer.conn, code, NULL);
-		else
+			guard_break(s->committer.guard);
+		} else {
 			(void)wal_end(s); /* only if another process reads is it left behind */
+		}
 	}
 	store_done(s);
 }

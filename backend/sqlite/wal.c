@@ -9,17 +9,20 @@
  *
  * OVERWRITING IT. What is written between two syncs may reach the disk in any order: of zeros over
  * a journal that is done with, those over its first frames may come last, and after a power cut
- * these frames would cover newer pages of the store. So its header goes first, alone, and is synced:
- * without one no frame counts. Growing needs no such order: it only writes where no frame ever was.
+ * these frames would cover newer pages of the store. So its header goes first, alone, and is
+ * synced: without one no frame counts. Growing needs no such order: it only writes where no frame
+ * ever was.
  *
  * A SYNC THAT FAILED (F4). The kernel may have marked the pages clean that it could not write, so a
  * later fdatasync succeeds without them. Frames of a failed commit do no harm: the next commit is
  * written over them, and a frame's checksum goes on from the frame before. But frames before them
  * that were committed without a sync (STORE_DURABLE not asked for) may be missing on the disk too,
  * and recovery after a power cut ends at the first one missing: what is acknowledged later would
- * hang on them. So nothing is committed after a failed sync until wal_heal() has read all committed
- * frames back, verified their chain of checksums, written them again (which makes their pages dirty
- * again), synced that, and moved all into the store's file.
+ * hang on them; and a checkpoint must not write the store's file, which is torn if the power is cut
+ * then, as long as what is to mend it may be missing. So after a failed sync, by whomever, no other
+ * succeeds (guard.h) and nothing is committed until wal_heal() has read all committed frames back,
+ * verified their chain of checksums, written them again (which makes their pages dirty again),
+ * synced that, and moved all into the store's file.
  */
 #include "commit.h"
 
@@ -44,6 +47,17 @@ enum {
 	WAL_MAGIC = 0x377f0682, /* with bit 0: checksums over big-endian words */
 	WAL_CHECKPOINT_FRAMES = 1000, /* about 4 MB */
 };
+
+int wal_guard(struct sqlite_store *s)
+{
+	const char *db = sqlite3_db_filename(s->committer.conn->db, "main");
+
+	s->committer.guard = guard_find(sqlite3_filename_wal(db));
+	if (!s->committer.guard)
+		return -ENOMEM;
+	guard_mend(s->committer.guard); /* what an earlier store of this process left */
+	return 0;
+}
 
 int wal_open(struct sqlite_store *s)
 {
@@ -88,7 +102,7 @@ static int wal_void(struct sqlite_store *s)
 	ssize_t n = pwrite(s->committer.wal_fd, zeros, sizeof(zeros), 0);
 	if (n != sizeof(zeros))
 		return n < 0 ? -errno : -ENOSPC;
-	return fdatasync(s->committer.wal_fd) < 0 ? -errno : 0;
+	return guard_fdatasync(s->committer.guard, s->committer.wal_fd);
 }
 
 int wal_scrub(struct sqlite_store *s)
@@ -213,14 +227,16 @@ int wal_heal(struct sqlite_store *s)
 			strerror(-rc));
 		return rc;
 	}
-	conn_exec(c->conn, "PRAGMA synchronous = FULL");
-	c->sync_mode = 2;
+	guard_mend(c->guard);
+	if (conn_exec(c->conn, "PRAGMA synchronous = FULL") == SQLITE_OK)
+		c->sync_mode = 2;
 	int code = sqlite3_wal_checkpoint_v2(
 		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	if (code != SQLITE_OK)
+	if (code != SQLITE_OK) {
+		guard_break(c->guard);
 		return conn_error(c->conn, code, NULL);
+	}
 	c->wal_frames = 0;
-	c->poisoned = false;
 	wal_grow(s);
 	log_notice("local store: writing again after a failed sync");
 	return 0;

@@ -7,6 +7,8 @@
  */
 #include "wipe.h"
 
+#include "guard.h"
+
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdint.h>
@@ -88,6 +90,32 @@ static int wipe_write(sqlite3_file *file, const void *data, int size, sqlite3_in
 	return db_hooks.base->xWrite(file, page, size, offset);
 }
 
+/* A -wal's guard stands behind the base's own struct. */
+static struct guard **wal_guard(sqlite3_file *file)
+{
+	return (struct guard **)((char *)file + vfs.szOsFile - sizeof(struct guard *));
+}
+
+struct sync {
+	sqlite3_file *file;
+	int flags;
+};
+
+static int base_sync(void *arg)
+{
+	struct sync *sync = arg;
+
+	return wal_hooks.base->xSync(sync->file, sync->flags);
+}
+
+static int wal_sync(sqlite3_file *file, int flags)
+{
+	struct sync sync = {.file = file, .flags = flags};
+	int code = guard_sync(*wal_guard(file), base_sync, &sync);
+
+	return code == GUARD_BROKEN ? SQLITE_IOERR_FSYNC : code;
+}
+
 /* After a checkpoint that wants the -wal empty: its old frames are out of force without that. */
 static int wal_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
@@ -100,10 +128,12 @@ static void hooks_set(struct hooks *hooks, sqlite3_file *file)
 	pthread_mutex_lock(&hooks_lock);
 	if (!hooks->base) {
 		hooks->own = *file->pMethods;
-		if (hooks == &wal_hooks)
+		if (hooks == &wal_hooks) {
 			hooks->own.xTruncate = wal_truncate;
-		else
+			hooks->own.xSync = wal_sync;
+		} else {
 			hooks->own.xWrite = wipe_write;
+		}
 		hooks->base = file->pMethods;
 	}
 	/* Another table is for another way of locking, which is not for files that we write. */
@@ -120,9 +150,18 @@ static int wipe_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, in
 		return code;
 	if (flags & SQLITE_OPEN_MAIN_DB)
 		hooks_set(&db_hooks, file);
-	else if (flags & SQLITE_OPEN_WAL)
+	if (flags & SQLITE_OPEN_WAL) {
+		struct guard *guard = guard_find(name);
+
+		if (!guard) {
+			file->pMethods->xClose(file);
+			file->pMethods = NULL;
+			return SQLITE_NOMEM;
+		}
+		*wal_guard(file) = guard;
 		hooks_set(&wal_hooks, file);
-	return code;
+	}
+	return SQLITE_OK;
 }
 
 static void wipe_register(void)
@@ -132,6 +171,7 @@ static void wipe_register(void)
 	vfs = *base;
 	vfs.pNext = NULL;
 	vfs.zName = "turnfs";
+	vfs.szOsFile = (base->szOsFile + 7) / 8 * 8 + (int)sizeof(struct guard *);
 	base_open = base->xOpen;
 	vfs.xOpen = wipe_open;
 	sqlite3_vfs_register(&vfs, 0);

@@ -15,10 +15,6 @@ from owners import text
 import powercut
 from powercut import Disk, records
 
-UNNOTED = (
-    "backend/sqlite/maintain.c, checkpoint_passive(): that its sync of the journal failed is noted nowhere, "
-    "and the gate's checkpoint syncs again, with success, and goes on to write the store"
-)
 CUTS = int(os.environ.get("TURNFS_CUTS", "50"))
 
 
@@ -286,7 +282,6 @@ def broken_stores(workshop, every, cuts, rng):
     return broken
 
 
-@pytest.mark.xfail(strict=True, reason=UNNOTED)
 def test_F4__sync_before_a_checkpoint_fails_and_then_the_power_is_cut__the_store_is_whole(workshop, mount, shim):
     rng = random.Random(1)
     mnt = mount(env=shim.recording_env, opts="sync=fsync")
@@ -329,10 +324,7 @@ def test_W4__power_cut_while_the_journal_is_overwritten__the_store_is_whole(work
 @pytest.mark.limit(1200)
 @pytest.mark.parametrize(
     "opts",
-    [
-        pytest.param("", id="close"),
-        pytest.param("sync=fsync", id="fsync", marks=pytest.mark.xfail(strict=False, reason=UNNOTED)),
-    ],
+    [pytest.param("", id="close"), pytest.param("sync=fsync", id="fsync")],
 )
 def test_F4__syncs_fail_and_then_the_power_is_cut__what_was_acknowledged_since_is_there(
     workshop, mount, shim, opts
