@@ -36,14 +36,39 @@ void committer_start(struct sqlite_store *s)
 	sqlite3_wal_hook(s->committer.conn->db, on_wal_commit, s);
 }
 
+/* Closing would checkpoint, and as the last connection remove the -wal. */
+static void conn_close_only(struct conn *conn)
+{
+	sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	conn_close(conn);
+}
+
+int committer_reopen(struct sqlite_store *s)
+{
+	struct committer *c = &s->committer;
+	struct conn *conn;
+	int code, rc = conn_open(s->path, CONN_WRITER, &conn, &code);
+
+	if (rc < 0)
+		return rc;
+	guard_break(c->guard);
+	conn_close_only(c->conn);
+	c->conn = conn;
+	c->sync_mode = 2;
+	committer_start(s);
+	log_notice("local store: opened again, after a transaction that could not be ended");
+	return 0;
+}
+
 void committer_done(struct sqlite_store *s)
 {
 	struct committer *c = &s->committer;
 
 	/* Closing would try the sync again and then believe it. */
 	if (c->guard && guard_is_broken(c->guard))
-		sqlite3_db_config(c->conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	conn_close(c->conn);
+		conn_close_only(c->conn);
+	else
+		conn_close(c->conn);
 	if (s->committer.wal_fd >= 0)
 		close(s->committer.wal_fd);
 	pthread_mutex_destroy(&s->committer.lock);

@@ -61,6 +61,12 @@ void committer_start(struct sqlite_store *s);
 void committer_done(struct sqlite_store *s);
 
 /*
+ * Puts another connection in place of one that cannot end its transaction. The -wal is then read
+ * back and verified as after a failed sync. 0, or -errno: the old one stays.
+ */
+int committer_reopen(struct sqlite_store *s);
+
+/*
  * group.c: commits the requests of a list, by the leader. Sets the rc of each. One by one if they
  * fail together in a way that need not be the fault of all.
  */

@@ -178,6 +178,18 @@ undo:
 	return rc;
 }
 
+/*
+ * A ROLLBACK can fail too, when memory is short, and leaves its transaction open: no other could
+ * begin. It is tried again, and if that does not help the connection is made anew.
+ */
+static int group_reopen(struct sqlite_store *s)
+{
+	if (group_is_lost(&s->committer))
+		return 0;
+	group_rollback(s);
+	return group_is_lost(&s->committer) ? 0 : committer_reopen(s);
+}
+
 /* A body's own refusal says nothing about the store; these do. */
 static bool is_store_failure(int rc)
 {
@@ -189,7 +201,10 @@ void group_run(struct sqlite_store *s, struct request *group)
 	struct committer *c = &s->committer;
 	int64_t now_ms = clock_now_ms(s->clock);
 	bool again = false, any = false;
-	int rc = guard_is_broken(c->guard) ? wal_heal(s) : 0;
+	int rc = group_reopen(s);
+
+	if (rc == 0 && guard_is_broken(c->guard))
+		rc = wal_heal(s);
 
 	for (struct request *r = group; r; r = r->next)
 		r->rc = 0;
