@@ -31,14 +31,10 @@ FIELDS = {  # of struct control
 SIZE = 160
 
 
-def is_sanitized():
-    return b"__asan_init" in harness.BINARY.read_bytes()
-
-
 def compile_shim(folder):
     library = folder / "faults.so"
     command = ["cc", "-shared", "-fPIC", "-O1", "-g", "-o", library, SOURCE, "-ldl", "-lpthread"]
-    if not is_sanitized():
+    if not harness.is_sanitized():
         command.append("-DFAULTS_MEMORY")
     subprocess.run([str(c) for c in command], check=True)
     return library
@@ -46,7 +42,7 @@ def compile_shim(folder):
 
 def sanitizer_runtime():
     """It must be loaded before any other library."""
-    if not is_sanitized():
+    if not harness.is_sanitized():
         return []
     name = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     return [str(pathlib.Path(name.stdout.strip()).resolve())]

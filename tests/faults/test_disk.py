@@ -14,9 +14,8 @@ import time
 import pytest
 
 from fixtures import needs_root
-from harness import fails, outcome, read, run, say, turns, wait_until, write
+from harness import fails, is_sanitized, outcome, read, run, say, turns, wait_until, write
 from owners import Appender, Keeper, contents
-from shim import is_sanitized
 from test_power_cut import tellers, verify
 
 pytestmark = needs_root

@@ -37,6 +37,11 @@ AT_FDCWD = -100
 # Waiting and failing
 
 
+def is_sanitized():
+    """Whether the binary has its own malloc and its own pace."""
+    return b"__asan_init" in BINARY.read_bytes()
+
+
 def wait_until(condition, timeout=5.0, message="", interval=0.005):
     """Polls until `condition()` is true and returns its value; AssertionError after `timeout` s."""
     end = time.monotonic() + timeout
