@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from harness import outcome, read, run, say, wait_until
+from harness import is_sanitized, outcome, read, run, say, wait_until
 from owners import Appender, Keeper, contents
-from shim import is_sanitized
 
 FAULTS = int(os.environ.get("TURNFS_FAULTS", "150"))
 PLANS_PER_MOUNT = 5
