@@ -418,7 +418,11 @@ static inline int store_turn_stat(
 	return s->ops->turn_stat(s, ref, number, ret);
 }
 
-/* Up to `limit` files in order of name (bytes), after `after` ("": from the start). */
+/*
+ * Up to `limit` files in order of name (bytes), after `after` ("": from the start). A file whose
+ * attributes do not verify is listed all the same, with revision STORE_REVISION_NONE: its name and
+ * inode number are all that is known. (One whose content does not verify has its attributes.)
+ */
 static inline int store_file_list(struct store *s, struct thread_ref ref, const char *after,
 	size_t limit, bool contents, struct file_page *ret)
 {

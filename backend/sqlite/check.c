@@ -49,7 +49,7 @@ static void check_thread(struct check *check, sqlite3_stmt *stmt)
 	struct thread_info info;
 	uint32_t state;
 
-	if (thread_row_read(stmt, &info, &state) < 0)
+	if (thread_row_read(stmt, &info, &state) == -EIO)
 		damaged(check, NULL, (uint64_t)sqlite3_column_int64(stmt, 0), NULL);
 }
 

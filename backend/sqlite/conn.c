@@ -116,7 +116,7 @@ int conn_open(const char *path, enum conn_kind kind, struct conn **ret, int *ret
 	if (conn && uri)
 		code = sqlite3_open_v2(uri, &conn->db,
 			flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
-			writes ? wipe_vfs() : NULL);
+			wipe_vfs());
 	if (code == SQLITE_OK) {
 		sqlite3_extended_result_codes(conn->db, 1);
 		conn_harden(conn->db);
@@ -164,6 +164,17 @@ int conn_step(struct conn *conn, sqlite3_stmt *stmt, const char *id)
 
 	if (code == SQLITE_ROW)
 		return 1;
+	return code == SQLITE_DONE ? 0 : conn_error(conn, code, id);
+}
+
+int conn_step_apart(struct conn *conn, sqlite3_stmt *stmt, const char *id)
+{
+	int code = sqlite3_step(stmt);
+
+	if (code == SQLITE_ROW)
+		return 1;
+	if ((code & 0xff) == SQLITE_CORRUPT)
+		return -EBADMSG;
 	return code == SQLITE_DONE ? 0 : conn_error(conn, code, id);
 }
 

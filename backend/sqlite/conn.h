@@ -91,6 +91,12 @@ int conn_run(struct conn *conn, sqlite3_stmt *stmt, const char *id);
 /* Steps to the next row: 1, 0 at the end, or -errno, logged with `id`. */
 int conn_step(struct conn *conn, sqlite3_stmt *stmt, const char *id);
 
+/*
+ * The same for one row of many: -EBADMSG, not logged, where the file's structure is damaged, so that
+ * it can be told from an error of reading.
+ */
+int conn_step_apart(struct conn *conn, sqlite3_stmt *stmt, const char *id);
+
 /* Runs SQL text without results. SQLite's code. */
 int conn_exec(struct conn *conn, const char *sql);
 

@@ -1,7 +1,8 @@
 /*
  * Lists. The names come from the indexes and each row is fetched by itself, so that a damaged row,
  * or a damaged page of rows, costs its own entries and nothing else. Such an entry is listed by its
- * name with nothing known of it (size 0, mode 0); reading or asking about it is EIO.
+ * name with nothing known of it (revision NONE, size 0, mode 0); reading or asking about it is EIO.
+ * Damage is what does not verify: an error of reading is the page's.
  */
 #include "base/log.h"
 #include "base/name.h"
@@ -41,13 +42,16 @@ static bool thread_wanted(
 	       thread_is_live(info, now_ms) == (state == THREAD_LIVE);
 }
 
-/* What is left to say of a thread whose row is damaged: the name that the index has for it. */
+/*
+ * What is left to say of a thread whose row is damaged: the name that the index has for it. 1; 0:
+ * that is not to be had either; -errno.
+ */
 static int thread_from_index(struct conn *conn, uint64_t gen, struct thread_info *ret)
 {
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
 	int rc = conn_stmt(conn, STMT_THREAD_NAMES, &stmt);
 
-	while (rc >= 0 && (rc = conn_step(conn, stmt, NULL)) > 0) {
+	while (rc >= 0 && (rc = conn_step_apart(conn, stmt, NULL)) > 0) {
 		if ((uint64_t)sqlite3_column_int64(stmt, 0) != gen)
 			continue;
 		*ret = (struct thread_info){
@@ -55,9 +59,10 @@ static int thread_from_index(struct conn *conn, uint64_t gen, struct thread_info
 			.ttl_ms = STORE_TTL_NEVER,
 			.deadline_ms = STORE_DEADLINE_NEVER,
 		};
-		return row_name(stmt, 1, name_thread_check, ret->id);
+		rc = row_name(stmt, 1, name_thread_check, ret->id);
+		return rc == 0 ? 1 : rc == -EIO ? 0 : rc;
 	}
-	return rc < 0 ? rc : -EIO;
+	return rc == -EBADMSG ? 0 : rc;
 }
 
 /* 1: *ret is to be listed; 0: not this one; -errno. */
@@ -67,13 +72,16 @@ static int thread_row_list(struct sqlite_store *s, struct conn *conn, sqlite3_st
 	uint64_t gen = (uint64_t)sqlite3_column_int64(stmt, 0);
 	uint32_t row_state;
 
-	if (thread_row_read(stmt, ret, &row_state) == 0)
+	int rc = thread_row_read(stmt, ret, &row_state);
+
+	if (rc == 0)
 		return thread_wanted(ret, row_state, state, clock_now_ms(s->clock));
+	if (rc != -EIO)
+		return rc;
 	if (state != THREAD_LIVE)
 		return 0;
 	damage_found(s, NULL, gen, NULL);
-	/* Its id is not to be had: it cannot be listed at all. */
-	return thread_from_index(conn, gen, ret) == 0;
+	return thread_from_index(conn, gen, ret);
 }
 
 static int threads_list(struct sqlite_store *s, struct conn *conn, enum thread_state state,
@@ -121,7 +129,8 @@ int sqlite_thread_list(struct store *store, enum thread_state state, uint64_t af
 	return rc;
 }
 
-/* One file by its inode number, as the index has it; -EIO if it does not verify (not logged). */
+/* One file by its inode number, as the index has it; -EBADMSG if it does not verify (not logged).
+ */
 static int file_fetch(struct conn *conn, const struct thread_info *thread, uint64_t ino,
 	const char *name, bool contents, struct file_info *ret, struct blob **ret_content)
 {
@@ -132,27 +141,29 @@ static int file_fetch(struct conn *conn, const struct thread_info *thread, uint6
 	if (rc < 0)
 		return rc;
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)ino);
-	rc = conn_step(conn, stmt, thread->id);
-	rc = rc == 0 ? -EIO : rc < 0 ? rc : file_row_read(stmt, &row);
+	rc = conn_step_apart(conn, stmt, thread->id);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EBADMSG;
+	rc = file_row_read(stmt, &row);
 	if (rc < 0)
-		return rc;
+		return rc == -EIO ? -EBADMSG : rc;
 	bool same = row.gen == thread->gen && strcmp(row.info.name, name) == 0;
 
 	if (same && contents)
 		rc = file_row_content(stmt, 5, &row, ret_content);
 	if (!same || rc == -ENOMEM) {
 		file_info_done(&row.info);
-		return same ? rc : -EIO;
+		return same ? rc : -EBADMSG;
 	}
 	*ret = row.info; /* also when only the content is damaged */
-	return rc;
+	return rc == -EIO ? -EBADMSG : rc;
 }
 
 static int page_add_file(struct sqlite_store *s, struct conn *conn,
 	const struct thread_info *thread, sqlite3_stmt *names, bool contents,
 	struct file_page *page)
 {
-	struct file_info info = {.revision = 1};
+	struct file_info info = {.revision = STORE_REVISION_NONE};
 	struct blob *content = NULL;
 	uint64_t ino = (uint64_t)sqlite3_column_int64(names, 0);
 	int rc = room((void **)&page->items, page->count, sizeof(*page->items));
@@ -161,13 +172,16 @@ static int page_add_file(struct sqlite_store *s, struct conn *conn,
 		rc = room((void **)&page->contents, page->count, sizeof(*page->contents));
 	if (rc < 0)
 		return rc;
-	if (row_name(names, 1, name_file_check, info.name) < 0) {
+	rc = row_name(names, 1, name_file_check, info.name);
+	if (rc == -EIO) {
 		damage_found(s, thread->id, thread->gen, NULL);
 		return 0; /* a name that cannot be shown */
 	}
+	if (rc < 0)
+		return rc;
 	info.ino = ino;
 	rc = file_fetch(conn, thread, ino, info.name, contents, &info, &content);
-	if (rc < 0 && rc != -EIO)
+	if (rc < 0 && rc != -EBADMSG)
 		return rc;
 	if (rc < 0)
 		damage_found(s, thread->id, thread->gen, info.name);

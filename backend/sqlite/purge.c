@@ -39,7 +39,11 @@ static void look_at(struct sqlite_store *s, struct look *look, sqlite3_stmt *stm
 	struct thread_info info;
 	uint32_t state;
 
-	if (thread_row_read(stmt, &info, &state) < 0)
+	int rc = thread_row_read(stmt, &info, &state);
+
+	if (rc == -ENOMEM)
+		look->next_ms = look->now_ms; /* it is looked at again */
+	if (rc < 0)
 		return; /* what is damaged is kept: its deadline may be part of the damage */
 	int64_t due = state == THREAD_ROW_ERASING ? INT64_MIN
 						  : due_ms(s, info.deadline_ms, look->grace_ms);

@@ -112,10 +112,12 @@ static int file_seek(struct sqlite_store *s, struct conn *conn, sqlite3_stmt *st
 	struct file_row row;
 
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)ino);
-	int rc = conn_step(conn, stmt, thread->id);
+	int rc = conn_step_apart(conn, stmt, thread->id);
 
+	if (rc < 0 && rc != -EBADMSG)
+		return rc;
 	/* The index has it, so it must be there, and be what the index says. */
-	rc = rc == 0 ? -EIO : rc < 0 ? rc : file_row_read(stmt, &row);
+	rc = rc <= 0 ? -EIO : file_row_read(stmt, &row);
 	if (rc == 0 && (row.gen != thread->gen || (name && strcmp(row.info.name, name) != 0))) {
 		file_info_done(&row.info);
 		rc = -EIO;

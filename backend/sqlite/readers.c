@@ -110,8 +110,9 @@ int thread_get(struct sqlite_store *s, struct conn *conn, uint64_t gen, struct t
 	rc = conn_step(conn, stmt, NULL);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
-	if (thread_row_read(stmt, &info, &state) < 0)
-		return damage_found(s, NULL, gen, NULL);
+	rc = thread_row_read(stmt, &info, &state);
+	if (rc < 0)
+		return rc == -EIO ? damage_found(s, NULL, gen, NULL) : rc;
 	if (state != THREAD_ROW_KEPT)
 		return -ENOENT;
 	*ret = info;
@@ -130,8 +131,11 @@ int thread_find_live(struct sqlite_store *s, struct conn *conn, const char *id, 
 		return rc;
 	sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
 	while ((rc = conn_step(conn, stmt, id)) > 0) {
-		if (thread_row_read(stmt, &info, &state) < 0)
+		rc = thread_row_read(stmt, &info, &state);
+		if (rc == -EIO)
 			return damage_found(s, id, (uint64_t)sqlite3_column_int64(stmt, 0), NULL);
+		if (rc < 0)
+			return rc;
 		if (state != THREAD_ROW_KEPT || !thread_is_live(&info, now_ms))
 			continue;
 		*ret = info;

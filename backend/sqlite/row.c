@@ -50,7 +50,9 @@ int row_name(sqlite3_stmt *stmt, int column, int (*check)(const char *name),
 	int size = sqlite3_column_bytes(stmt, column);
 	char name[STORE_NAME_MAX + 1];
 
-	if (!text || size <= 0 || size > STORE_NAME_MAX)
+	if (!text)
+		return -ENOMEM; /* to end it with a NUL */
+	if (size <= 0 || size > STORE_NAME_MAX)
 		return -EIO;
 	memcpy(name, text, (size_t)size);
 	name[size] = '\0';
@@ -111,8 +113,11 @@ int thread_row_read(sqlite3_stmt *stmt, struct thread_info *ret, uint32_t *ret_s
 	struct thread_info info = {.gen = (uint64_t)sqlite3_column_int64(stmt, 0)};
 	struct thread_attrs attrs;
 
-	if (info.gen == 0 || row_name(stmt, 1, name_thread_check, info.id) < 0 ||
-		row_attrs(stmt, 2, &attrs, sizeof(attrs)) < 0)
+	int rc = row_name(stmt, 1, name_thread_check, info.id);
+
+	if (rc < 0)
+		return rc;
+	if (info.gen == 0 || row_attrs(stmt, 2, &attrs, sizeof(attrs)) < 0)
 		return -EIO;
 	if (attrs.sum != thread_attrs_sum(&attrs, info.gen, info.id))
 		return -EIO;
@@ -178,9 +183,11 @@ int file_row_read(sqlite3_stmt *stmt, struct file_row *ret)
 	};
 	struct file_attrs attrs;
 	int meta_type = sqlite3_column_type(stmt, 4);
+	int rc = row_name(stmt, 2, name_file_check, row.info.name);
 
-	if (row.info.ino == 0 || row_name(stmt, 2, name_file_check, row.info.name) < 0 ||
-		row_attrs(stmt, 3, &attrs, sizeof(attrs)) < 0)
+	if (rc < 0)
+		return rc;
+	if (row.info.ino == 0 || row_attrs(stmt, 3, &attrs, sizeof(attrs)) < 0)
 		return -EIO;
 	if (meta_type != (attrs.has_meta ? SQLITE_BLOB : SQLITE_NULL))
 		return -EIO;

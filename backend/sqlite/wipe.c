@@ -90,6 +90,25 @@ static int wipe_write(sqlite3_file *file, const void *data, int size, sqlite3_in
 	return db_hooks.base->xWrite(file, page, size, offset);
 }
 
+/*
+ * A read that failed with EIO: SQLite would make of it what it says of a file with wrong contents
+ * (SQLITE_CORRUPT), and the two could not be told apart.
+ */
+static int read_code(int code)
+{
+	return code == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : code;
+}
+
+static int db_read(sqlite3_file *file, void *data, int size, sqlite3_int64 offset)
+{
+	return read_code(db_hooks.base->xRead(file, data, size, offset));
+}
+
+static int wal_read(sqlite3_file *file, void *data, int size, sqlite3_int64 offset)
+{
+	return read_code(wal_hooks.base->xRead(file, data, size, offset));
+}
+
 /* A -wal's guard stands behind the base's own struct. */
 static struct guard **wal_guard(sqlite3_file *file)
 {
@@ -129,9 +148,11 @@ static void hooks_set(struct hooks *hooks, sqlite3_file *file)
 	if (!hooks->base) {
 		hooks->own = *file->pMethods;
 		if (hooks == &wal_hooks) {
+			hooks->own.xRead = wal_read;
 			hooks->own.xTruncate = wal_truncate;
 			hooks->own.xSync = wal_sync;
 		} else {
+			hooks->own.xRead = db_read;
 			hooks->own.xWrite = wipe_write;
 		}
 		hooks->base = file->pMethods;
@@ -146,7 +167,7 @@ static int wipe_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, in
 {
 	int code = base_open(self, name, file, flags, out);
 
-	if (code != SQLITE_OK || !file->pMethods || (flags & SQLITE_OPEN_READONLY))
+	if (code != SQLITE_OK || !file->pMethods)
 		return code;
 	if (flags & SQLITE_OPEN_MAIN_DB)
 		hooks_set(&db_hooks, file);

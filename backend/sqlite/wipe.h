@@ -1,4 +1,7 @@
-/* A VFS that lets no erased bytes into the store's file. */
+/*
+ * Our VFS: lets no erased bytes into the store's file, no sync of a -wal succeed after one failed,
+ * and tells an error of reading from a damaged file.
+ */
 #pragma once
 
 /* Registers it, once, over what is SQLite's default then. Its name for sqlite3_open_v2(). */

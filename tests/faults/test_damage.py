@@ -132,8 +132,6 @@ def test_F7__any_one_byte_of_the_journal_is_changed__never_wrong_and_never_a_cra
     check_flips(mnt, known, "turnfs.db-wal", image, rng, max(FLIPS // 5, 5))
 
 
-@pytest.mark.xfail(strict=True, reason="backend/sqlite/list.c, page_add_file(): listed with size 0, which "
-                   "readdirplus gives to the kernel")
 def test_F7__attributes_of_a_turn_damaged_and_the_thread_is_listed_first__EIO_and_not_empty(mnt, thread):
     say(thread, "user", "some text")
     mtime = 1700000000123456789

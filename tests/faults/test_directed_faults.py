@@ -121,14 +121,6 @@ def test_F3__opening_the_store_to_read_fails__it_comes_up_as_such_and_heals(moun
     assert turns(thread) == [("000001-user.md", b"text")]
 
 
-LISTED_EMPTY = pytest.mark.xfail(
-    strict=True,
-    reason="backend/sqlite/list.c, page_add_file(): a row that cannot be read is listed with size 0 "
-    "and marked as damaged for good; readdirplus gives that size to the kernel",
-)
-
-
-@LISTED_EMPTY
 def test_F3__reading_underneath_fails_while_listing__no_file_then_reads_as_empty(mount, shim):
     mnt = mount(env=shim.env)
     thread = mnt.thread()
