@@ -203,7 +203,10 @@ static int sync_gate(struct txn *txn, void *arg)
 	if (rc == 0)
 		return 0;
 	log_error("local store: cannot sync its journal: %s", strerror(-rc));
-	rc = rc == -ENOSPC || rc == -EDQUOT ? -ENOSPC : -EIO;
+	if (rc == -EDQUOT)
+		rc = -ENOSPC;
+	if (rc != -ENOSPC && rc != -EROFS)
+		rc = -EIO;
 	status_failed(txn->store, rc);
 	return rc;
 }

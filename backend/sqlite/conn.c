@@ -25,7 +25,8 @@ static const char writer_sql[] = "PRAGMA cache_size = -4096; PRAGMA synchronous 
 
 int conn_errno(sqlite3 *db, int code)
 {
-	int system = db ? sqlite3_system_errno(db) : 0;
+	/* SQLite's own may be that of an earlier failure. */
+	int noted = wipe_errno(code), system = noted ? noted : db ? sqlite3_system_errno(db) : 0;
 
 	switch (code & 0xff) {
 	case SQLITE_OK:

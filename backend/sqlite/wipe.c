@@ -9,6 +9,7 @@
 
 #include "guard.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdint.h>
@@ -79,15 +80,35 @@ static sqlite3_vfs vfs;
 static int (*base_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
 static pthread_mutex_t hooks_lock = PTHREAD_MUTEX_INITIALIZER; /* of the first use of each */
 
+/* Of the calling thread: what failed last. */
+static _Thread_local struct {
+	int code, error;
+} noted;
+
+static int note(const struct hooks *hooks, sqlite3_file *file, int code)
+{
+	if (code != SQLITE_OK) {
+		noted.code = code;
+		noted.error = 0;
+		hooks->base->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &noted.error);
+	}
+	return code;
+}
+
+int wipe_errno(int code)
+{
+	return noted.code == code ? noted.error : 0;
+}
+
 static int wipe_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
 	unsigned char page[PAGE_SIZE];
 
 	if (size != PAGE_SIZE || offset % PAGE_SIZE != 0 || offset / PAGE_SIZE >= PAGES_MAX)
-		return db_hooks.base->xWrite(file, data, size, offset);
+		return note(&db_hooks, file, db_hooks.base->xWrite(file, data, size, offset));
 	memcpy(page, data, sizeof(page));
 	wipe_page(page, offset == 0 ? PAGE_ONE_HEADER : 0);
-	return db_hooks.base->xWrite(file, page, size, offset);
+	return note(&db_hooks, file, db_hooks.base->xWrite(file, page, size, offset));
 }
 
 /*
@@ -124,7 +145,7 @@ static int base_sync(void *arg)
 {
 	struct sync *sync = arg;
 
-	return wal_hooks.base->xSync(sync->file, sync->flags);
+	return note(&wal_hooks, sync->file, wal_hooks.base->xSync(sync->file, sync->flags));
 }
 
 static int wal_sync(sqlite3_file *file, int flags)
@@ -132,7 +153,26 @@ static int wal_sync(sqlite3_file *file, int flags)
 	struct sync sync = {.file = file, .flags = flags};
 	int code = guard_sync(*wal_guard(file), base_sync, &sync);
 
-	return code == GUARD_BROKEN ? SQLITE_IOERR_FSYNC : code;
+	if (code != GUARD_BROKEN)
+		return code;
+	noted.code = SQLITE_IOERR_FSYNC;
+	noted.error = EIO;
+	return noted.code;
+}
+
+static int wal_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
+{
+	return note(&wal_hooks, file, wal_hooks.base->xWrite(file, data, size, offset));
+}
+
+static int db_sync(sqlite3_file *file, int flags)
+{
+	return note(&db_hooks, file, db_hooks.base->xSync(file, flags));
+}
+
+static int db_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	return note(&db_hooks, file, db_hooks.base->xTruncate(file, size));
 }
 
 /* After a checkpoint that wants the -wal empty: its old frames are out of force without that. */
@@ -150,10 +190,13 @@ static void hooks_set(struct hooks *hooks, sqlite3_file *file)
 		if (hooks == &wal_hooks) {
 			hooks->own.xRead = wal_read;
 			hooks->own.xTruncate = wal_truncate;
+			hooks->own.xWrite = wal_write;
 			hooks->own.xSync = wal_sync;
 		} else {
 			hooks->own.xRead = db_read;
 			hooks->own.xWrite = wipe_write;
+			hooks->own.xTruncate = db_truncate;
+			hooks->own.xSync = db_sync;
 		}
 		hooks->base = file->pMethods;
 	}

@@ -27,21 +27,15 @@ def without_faults(mnt):
 ALWAYS = dict(per_million=1_000_000)
 
 
-AS_EIO = pytest.mark.xfail(
-    strict=True,
-    reason="backend/sqlite/conn.c, conn_errno(): SQLite notes no system errno when COMMIT fails, so all is EIO",
-)
-
-
 @pytest.mark.parametrize(
     "op, code",
     [
         pytest.param("write", errno.EIO, id="write-EIO"),
         pytest.param("sync", errno.EIO, id="sync-EIO"),
         pytest.param("write", errno.ENOSPC, id="write-ENOSPC"),
-        pytest.param("sync", errno.ENOSPC, id="sync-ENOSPC", marks=AS_EIO),
-        pytest.param("write", errno.EROFS, id="write-EROFS", marks=AS_EIO),
-        pytest.param("sync", errno.EROFS, id="sync-EROFS", marks=AS_EIO),
+        pytest.param("sync", errno.ENOSPC, id="sync-ENOSPC"),
+        pytest.param("write", errno.EROFS, id="write-EROFS"),
+        pytest.param("sync", errno.EROFS, id="sync-EROFS"),
     ],
 )
 def test_F3__writing_or_syncing_underneath_fails__close_says_so_as_such_and_it_heals(mount, shim, op, code):
