@@ -13,11 +13,28 @@ RANK = {"skipped": 0, "passed": 1, "failed": 2}
 CMOCKA = re.compile(r"^\[\s*(PASSED|FAILED|SKIPPED)\s*\] (\d+) test\(s\)", re.MULTILINE)
 
 
-def from_pytest(path, outcomes):
+def cases(path):
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
         tags = {child.tag for child in case}
         outcome = "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
-        name = f"{case.get('classname')}::{case.get('name')}"
+        yield f"{case.get('classname')}::{case.get('name')}", outcome
+
+
+def from_pytest(path, outcomes):
+    """NAME.xml, and NAME.again.xml with what became of its failures when they were run again."""
+    run = {}
+    for name, outcome in cases(path):
+        run[name] = max(run.get(name, outcome), outcome, key=RANK.get)
+    again = path.with_suffix(".again.xml")
+    if again.exists():
+        second = {}
+        for name, outcome in cases(again):
+            second[name] = max(second.get(name, outcome), outcome, key=RANK.get)
+        for name, outcome in second.items():
+            if run.get(name) == "failed" and outcome == "passed":
+                print(f"failed once and passed when run again ({path.stem}): {name}")
+                run[name] = outcome
+    for name, outcome in run.items():
         outcomes[name] = max(outcomes.get(name, outcome), outcome, key=RANK.get)
 
 
@@ -39,7 +56,7 @@ def from_meson(path, outcomes):
 def main(folder):
     outcomes = {}
     for path in sorted(pathlib.Path(folder).iterdir()):
-        if path.suffix == ".xml":
+        if path.suffix == ".xml" and not path.name.endswith(".again.xml"):
             from_pytest(path, outcomes)
         elif path.suffix == ".json":
             from_meson(path, outcomes)
