@@ -62,12 +62,12 @@ bool handle_is_writer(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* The last descriptor of a file is gone: what commits now, and what is given up. From the pool. */
+/* The last descriptor of a file is gone, which its caller holds: what commits now, and what is
+ * given up. From the pool. */
 static void file_released(struct fs *fs, struct node *node, bool refused)
 {
-	fs_lock(fs);
 	struct file *file = node->file;
-	file->users++;
+	fs_lock(fs);
 	bool commit = !file->unlinked && (file->emptied || file->mapped);
 	fs_unlock(fs);
 	int rc = commit ? file_commit(fs, node, false) : 0;
@@ -92,7 +92,9 @@ void handle_close(struct fs *fs, struct handle *handle)
 		bool last = --file->handles == 0;
 		bool settle =
 			last && (file->draft || file->emptied || file->mapped || handle->error);
-		if (last && !settle)
+		if (settle)
+			file->users++; /* an unlink may come between: it stays till that is done */
+		else if (last)
 			file_drop_if_idle(fs, file);
 		fs_unlock(fs);
 		if (settle)
