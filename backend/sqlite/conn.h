@@ -92,8 +92,8 @@ int conn_run(struct conn *conn, sqlite3_stmt *stmt, const char *id);
 int conn_step(struct conn *conn, sqlite3_stmt *stmt, const char *id);
 
 /*
- * The same for one row of many: -EBADMSG, not logged, where the file's structure is damaged, so that
- * it can be told from an error of reading.
+ * The same for one row of many: -EBADMSG, not logged, where the file's structure is damaged, so
+ * that it can be told from an error of reading.
  */
 int conn_step_apart(struct conn *conn, sqlite3_stmt *stmt, const char *id);
 
