@@ -68,7 +68,8 @@ static void file_released(struct fs *fs, struct node *node, bool refused)
 {
 	struct file *file = node->file;
 	fs_lock(fs);
-	bool commit = !file->unlinked && (file->emptied || file->mapped);
+	/* What a descriptor emptied and then could not write is as it was before (W9). */
+	bool commit = !refused && !file->unlinked && (file->emptied || file->mapped);
 	fs_unlock(fs);
 	int rc = commit ? file_commit(fs, node, false) : 0;
 	if (rc < 0)
