@@ -236,14 +236,31 @@ enum notice_kind {
 			*/
 	NOTICE_FILE, /* a file of it changed, came or went */
 	NOTICE_LOST, /* CHANGES_LOST: anything may have changed; drop every cache */
+	NOTICE_DOWN, /* from now on nothing is told: nothing may be cached */
+	NOTICE_UP, /* changes are told again; those until now were not: drop every cache */
+	NOTICE_DATA_LOST, /* the store has lost a thread that it had (R5): for ledger and log */
 };
 
-/* Something that others (never this handle of the store) changed. Names may be of what is gone. */
+/*
+ * Something that others (never this handle of the store) changed. Names may be of what is gone. A
+ * change of a file is a change of its thread too (times, counts, deadline): FILE alone says both.
+ */
 struct store_notice {
 	enum notice_kind kind;
-	const char *id;
-	uint64_t gen;
-	const char *name; /* FILE only */
+	const char *id; /* the thread's name now, or its last one; "" if not known */
+	uint64_t gen; /* 0: of no thread, but of the root's own attributes */
+	const char *name; /* FILE only; NULL: which files changed is not known, it may be all */
+	const struct thread_info *info; /* DATA_LOST only: the thread as it was known last */
+};
+
+/* What only a server (Redis) uses; all zero: the defaults. */
+struct store_server {
+	const char *prefix; /* of every key; NULL: "turnfs:" */
+	const char *layout; /* NULL: our own; else a chat server's: docs/chat-servers.md */
+	const char *match; /* which keys a layout serves, a pattern of SCAN; NULL: all of its own */
+	uint32_t max_turns; /* a chat server's own limit, shown and not enforced; 0: none */
+	uint32_t replicas; /* a durable commit waits for so many */
+	bool allow_eviction; /* serve a store that may evict what it was given */
 };
 
 struct store_options {
@@ -252,7 +269,8 @@ struct store_options {
 	bool peek; /* read only, beside a mount that has it: no lock is taken */
 	int timeout_ms; /* how long an operation may wait for a server, or for a lock at open */
 	int64_t grace_ms; /* how long an expired thread is kept; servers erase by it themselves */
-	struct clock *clock; /* NULL: the machine's */
+	struct clock *clock; /* NULL: the machine's, or the server's */
+	struct store_server server;
 	/* Called on a thread of the store's, without any lock held; must not call the store. */
 	void (*on_notice)(void *arg, const struct store_notice *notice);
 	void *arg;
@@ -318,7 +336,7 @@ struct store {
 };
 
 /*
- * Opens the store that `where` names: a path or sqlite:PATH, memory:. On failure
+ * Opens the store that `where` names: a path or sqlite:PATH, memory:, redis://… . On failure
  * returns -errno and says in `error`, in one line, what happened and what to do; never a password.
  * EBUSY: another mount has it (its pid is in the text). EINVAL: `where` is not a store's name.
  */

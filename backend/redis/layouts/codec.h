@@ -1,0 +1,45 @@
+/*
+ * How chat servers write a turn: pure functions between a tool's bytes and what a turn is here.
+ * What is not edited keeps its bytes: fields nobody knows, numbers as they are spelled, the order
+ * of keys, escapes, white space. The forms are those of the tools' own sources, as
+ * docs/chat-servers.md says.
+ */
+#pragma once
+
+#include "base/blob.h"
+#include "base/name.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LAYOUT_TIME_NONE INT64_MIN
+
+struct layout_turn {
+	char role[ROLE_MAX_BYTES + 1]; /* in N2's letters; human is user, ai is assistant */
+	struct blob *text; /* UTF-8; a lone surrogate or what else has no UTF-8 is U+FFFD */
+	struct blob *meta; /* a JSON object of all else worth showing, or NULL */
+	int64_t time_ns; /* LAYOUT_TIME_NONE: the tool keeps none */
+	bool patchable; /* exactly one text block: patch() can change it */
+};
+void layout_turn_done(struct layout_turn *turn);
+
+/*
+ * All return 0 or -errno. decode: -EBADMSG (not this tool's element), -ENOMEM. encode: as the tool
+ * itself would have written it, to the byte; -EINVAL: a role that it cannot say, or text that is
+ * not UTF-8; members of `meta` that have a place in its form go there, others are left out (the
+ * caller keeps them elsewhere; see encode_keeps). patch: the element with other text; -EPERM: no
+ * one text block; -EINVAL: not UTF-8.
+ */
+struct layout_codec {
+	const char *name;
+	int (*decode)(const char *data, size_t size, struct layout_turn *ret);
+	int (*encode)(const struct layout_turn *turn, struct blob **ret);
+	int (*patch)(const char *data, size_t size, const char *text, size_t text_size,
+		struct blob **ret);
+	bool (*encode_keeps)(
+		const char *key); /* whether encode has a place for that metadata key */
+};
+
+extern const struct layout_codec codec_zen, codec_langchain, codec_langchain_js,
+	codec_openai_agents, codec_llamaindex, codec_agent_framework;
