@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""Writes Lua scripts into a C header: embed.py HEADER FILE.lua…
+
+FILE.lua becomes `static const char lua_FILE[]`. Comments and indentation stay: they tell whoever looks at
+a script on the server what it is."""
+
+import pathlib
+import sys
+
+header, *scripts = sys.argv[1:]
+out = ["/* Made by embed.py from the Lua scripts beside it. */", "#pragma once", ""]
+for script in map(pathlib.Path, scripts):
+    out.append(f"static const char lua_{script.stem}[] __attribute__((unused)) =")
+    for line in script.read_text().splitlines():
+        escaped = line.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("?", "\\?")
+        out.append(f'\t"{escaped}\\n"')
+    out[-1] += ";"
+    out.append("")
+pathlib.Path(header).write_text("\n".join(out))
