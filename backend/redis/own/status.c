@@ -68,7 +68,7 @@ static void say_problem(struct own_store *s, int down, struct store_health *heal
 	const size_t room = sizeof(health->problem);
 	if (down) {
 		snprintf(health->problem, room,
-			"%s does not answer (%s); it is tried again at every call, and what was "
+			"%.200s does not answer (%s); it is tried again at every call, and what was "
 			"accepted is safe there as the durability line says",
 			s->storage, strerror(-down));
 	} else if (s->server.write_refused) {
@@ -78,7 +78,7 @@ static void say_problem(struct own_store *s, int down, struct store_health *heal
 	} else if (s->lost) {
 		snprintf(health->problem, room,
 			"%llu thread%s lost by the store since the start; .turnfs/why/ID tells "
-			"which; %s",
+			"which; %.350s",
 			(unsigned long long)s->lost, s->lost == 1 ? " was" : "s were",
 			s->server.problem);
 	} else {
