@@ -42,6 +42,26 @@ static void note_error(struct own_store *s, int rc)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/*
+ * A write that was not answered may have been done, or be done when the server wakes up: all that
+ * is known may be wrong, and for a while what we hear of ourselves is news.
+ */
+static void note_unsure(struct own_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->unsure_until_ms = clock_now_ms(clock_steady()) + OWN_UNSURE_MS;
+	pthread_mutex_unlock(&s->lock);
+	own_notice(s, &(struct store_notice){.kind = NOTICE_LOST, .id = ""});
+}
+
+bool own_is_unsure(struct own_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool unsure = clock_now_ms(clock_steady()) < s->unsure_until_ms;
+	pthread_mutex_unlock(&s->lock);
+	return unsure;
+}
+
 int own_write(struct own_store *s, const struct redis_script *script, struct own_call *call,
 	bool durable, const char *about)
 {
@@ -49,6 +69,8 @@ int own_write(struct own_store *s, const struct redis_script *script, struct own
 		return -EROFS;
 	int rc = redis_write(s->pool, script, 0, &call->args, durable, about, &call->reply);
 	note_error(s, rc);
+	if (rc == -ETIMEDOUT || (rc == -EIO && durable && s->options.server.replicas))
+		note_unsure(s);
 	if (rc < 0)
 		return rc;
 	if (call->reply->type == REDIS_REPLY_ARRAY && call->reply->elements > 0)

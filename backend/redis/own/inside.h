@@ -16,6 +16,7 @@
 enum {
 	OWN_PAGE_MAX = 1000, /* rows of one reply: what Lua's unpack() bears, and a short script */
 	OWN_LEASE_MS = 30 * 1000, /* W5: a claim outlives its mount by so much at the most */
+	OWN_UNSURE_MS = 60 * 1000,
 };
 
 struct own_claim {
@@ -56,6 +57,8 @@ struct own_store {
 	char went_back[256]; /* "" or the sentence */
 	uint64_t lost; /* threads, since the start */
 	int last_error; /* of the last write, -errno; 0: it was done */
+	int64_t unsure_until_ms; /* by clock_steady(): our own changes may be news to us, see call.c
+				  */
 };
 
 /* open.c */
@@ -86,6 +89,8 @@ void own_write_begin(struct own_store *s, struct own_call *call, uint64_t gen, i
 	unsigned flags, int64_t time_ns);
 int own_write(struct own_store *s, const struct redis_script *script, struct own_call *call,
 	bool durable, const char *about);
+/* Whether a change of ours, whose outcome we never heard, may still happen. */
+bool own_is_unsure(struct own_store *s);
 void own_read_begin(struct own_store *s, struct own_call *call);
 int own_read(struct own_store *s, const struct redis_script *script, struct own_call *call,
 	const char *about);

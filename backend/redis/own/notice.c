@@ -105,7 +105,7 @@ void own_on_message(void *arg, const char *data, size_t size)
 		return;
 	if (gen)
 		told_add(s, gen);
-	if (!strcmp(writer, s->writer))
+	if (!strcmp(writer, s->writer) && !own_is_unsure(s))
 		return;
 	char *id = text + end + 1, *names = strchr(id, '\n');
 	if (names)

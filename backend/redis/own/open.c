@@ -18,11 +18,23 @@ int64_t own_now_ms(struct store *store)
 	return clock_now_ms(clock_steady()) + redis_pool_clock_offset_ms(s->pool);
 }
 
+/* Nothing of ours is under way any more: nobody will ask for its outcome. */
+static void drop_tokens(struct own_store *s)
+{
+	struct own_call call CLEAN_CALL = {0};
+	redis_args_add(&call.args, "DEL");
+	redis_args_add(&call.args, s->tokens_key);
+	if (redis_read(s->pool, &call.args, "", &call.reply) < 0)
+		log_debug("%s: the tokens stay until they expire", s->storage);
+}
+
 static void own_free(struct own_store *s)
 {
 	redis_watch_stop(s->watch);
-	if (s->pool)
+	if (s->pool && !s->options.read_only && !s->options.peek) {
 		own_claims_drop(s);
+		drop_tokens(s);
+	}
 	redis_pool_close(s->pool);
 	redis_url_done(&s->url);
 	known_done(&s->known);

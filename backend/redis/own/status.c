@@ -68,7 +68,8 @@ static void say_problem(struct own_store *s, int down, struct store_health *heal
 	const size_t room = sizeof(health->problem);
 	if (down) {
 		snprintf(health->problem, room,
-			"%.200s does not answer (%s); it is tried again at every call, and what was "
+			"%.200s does not answer (%s); it is tried again at every call, and what "
+			"was "
 			"accepted is safe there as the durability line says",
 			s->storage, strerror(-down));
 	} else if (s->server.write_refused) {
