@@ -13,7 +13,8 @@
 
 enum { PARTS_MAX = 4 };
 
-static const struct layout_codec *const codecs[] = {&codec_zen, &codec_langchain};
+static const struct layout_codec *const codecs[] = {&codec_zen, &codec_langchain,
+	&codec_langchain_js, &codec_openai_agents, &codec_llamaindex, &codec_agent_framework};
 
 struct request {
 	char what[32], codec[32];

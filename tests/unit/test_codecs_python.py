@@ -83,10 +83,39 @@ def zen(text, role="user", **more):
             **more}
 
 
-MAKERS = {"zen": {"user": zen, "assistant": lambda text: zen(text, "assistant")},
-          "langchain": {"user": langchain, "assistant": lambda text: langchain(text, "ai"),
-                        "system": lambda text: langchain(text, "system"),
-                        "boss": lambda text: langchain(text, "chat", role="boss")}}
+def langchain_js(text, kind="human", **more):
+    calls = {"tool_calls": [], "invalid_tool_calls": []} if kind == "ai" else {}
+    return {"type": kind, "data": {
+        "content": text, **more, **calls, "additional_kwargs": {}, "response_metadata": {}}}
+
+
+def openai(text, role="user"):
+    return {"content": text, "role": role}
+
+
+def llamaindex(text, role="user"):
+    return {"role": role, "additional_kwargs": {}, "blocks": [{"block_type": "text", "text": text}]}
+
+
+def agents(text, role="user"):
+    return {"type": "chat_message", "role": role, "contents": [{"type": "text", "text": text}],
+            "additional_properties": {}}
+
+
+MAKERS = {  # by codec and role: what the tool keeps for a text
+    "zen": {"user": zen, "assistant": lambda text: zen(text, "assistant"),
+            "boss": lambda text: zen(text, "boss")},
+    "langchain": {"user": langchain, "assistant": lambda text: langchain(text, "ai"),
+                  "system": lambda text: langchain(text, "system"),
+                  "boss": lambda text: langchain(text, "chat", role="boss")},
+    "langchain-js": {"user": langchain_js, "assistant": lambda text: langchain_js(text, "ai"),
+                     "system": lambda text: langchain_js(text, "system"),
+                     "boss": lambda text: langchain_js(text, "generic", role="boss")},
+    "openai-agents": {"user": openai, "assistant": lambda text: openai(text, "assistant"),
+                      "developer": lambda text: openai(text, "developer")},
+    "llamaindex": {"user": llamaindex, "tool": lambda text: llamaindex(text, "tool")},
+    "agent-framework": {"user": agents, "boss": lambda text: agents(text, "boss")},
+}
 
 
 def test_W__encode__to_the_byte_as_the_tool(driver):

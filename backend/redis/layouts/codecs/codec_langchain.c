@@ -1,8 +1,6 @@
 /* LangChain's messages as its Python writes them: json.dumps(message_to_dict(message)). */
 #include "langchain.h"
 
-#include <errno.h>
-
 enum { TEXT_OR_NULL = JSON_KIND_STRING | JSON_KIND_NULL };
 
 static int locate(const char *data, struct json_range object, struct element *ret)
@@ -42,6 +40,27 @@ static const struct place places[] = {
 	{.key = NULL},
 };
 
+static void write_turn(struct json_out *out, const struct layout_turn *turn, struct json_range meta)
+{
+	struct json_range values[PLACES_MAX];
+	const char *data = blob_data(turn->meta), *known = langchain_type(turn->role);
+	const char *type = known ? known : "chat";
+	size_t count = places_find(data, meta, places, values);
+	json_write_member(out, "type", type);
+	json_write_key(out, "data");
+	json_write_word(out, "{");
+	json_write_key(out, "content");
+	json_write_string(out, blob_data(turn->text), blob_size(turn->text));
+	for (size_t i = 0; i < count; i++) {
+		if (i == BEFORE_TYPE)
+			json_write_member(out, "type", type);
+		place_write(out, &places[i], turn->role, data, values[i]);
+	}
+	if (!known)
+		json_write_member(out, "role", turn->role);
+	json_write_word(out, "}");
+}
+
 static const struct form form = {
 	.style = JSON_STYLE_ASCII,
 	.locate = locate,
@@ -49,6 +68,7 @@ static const struct form form = {
 	.text_types = (const char *const[]){"text", NULL},
 	.hidden = (const char *const[]){"type", "content", "role", "example", NULL},
 	.places = places,
+	.write = write_turn,
 };
 
 static int decode(const char *data, size_t size, struct layout_turn *ret)
@@ -62,44 +82,9 @@ static int patch(
 	return element_patch(&form, data, size, text, text_size, ret);
 }
 
-static void write_type(struct json_out *out, const char *role)
-{
-	const char *type = langchain_type(role);
-	json_write_key(out, "type");
-	json_write_name(out, type ? type : "chat");
-}
-
-static void write_data(struct json_out *out, const struct layout_turn *turn, struct json_range meta)
-{
-	struct json_range values[PLACES_MAX];
-	size_t count = places_find(blob_data(turn->meta), meta, places, values);
-	json_write_key(out, "content");
-	json_write_string(out, blob_data(turn->text), blob_size(turn->text));
-	for (size_t i = 0; i < count; i++) {
-		if (i == BEFORE_TYPE)
-			write_type(out, turn->role);
-		place_write(out, &places[i], turn->role, blob_data(turn->meta), values[i]);
-	}
-	if (!langchain_type(turn->role)) {
-		json_write_key(out, "role");
-		json_write_name(out, turn->role);
-	}
-}
-
 static int encode(const struct layout_turn *turn, struct blob **ret)
 {
-	struct json_range meta;
-	struct json_out out = {.style = form.style};
-	int r = element_check(turn, &meta);
-	if (r < 0)
-		return r;
-	json_write_word(&out, "{");
-	write_type(&out, turn->role);
-	json_write_key(&out, "data");
-	json_write_word(&out, "{");
-	write_data(&out, turn, meta);
-	json_write_word(&out, "}}");
-	return json_write_end(&out, ret);
+	return element_encode(&form, turn, ret);
 }
 
 static bool encode_keeps(const char *key)

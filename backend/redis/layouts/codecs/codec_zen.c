@@ -16,11 +16,23 @@ static int locate(const char *data, struct json_range object, struct element *re
 	return 0;
 }
 
+/* Its role is any text. */
+static void write_turn(struct json_out *out, const struct layout_turn *turn, struct json_range meta)
+{
+	json_write_member(out, "role", turn->role);
+	json_write_key(out, "content");
+	json_write_string(out, blob_data(turn->text), blob_size(turn->text));
+	json_write_key(out, "timestamp");
+	zen_write_time(out, turn->time_ns);
+	places_write(out, zen_turn_metadata, turn->role, blob_data(turn->meta), meta);
+}
+
 static const struct form form = {
 	.style = JSON_STYLE_RAW,
 	.locate = locate,
 	.hidden = (const char *const[]){"role", "content", "timestamp", NULL},
 	.places = zen_turn_metadata,
+	.write = write_turn,
 };
 
 static int decode(const char *data, size_t size, struct layout_turn *ret)
@@ -34,26 +46,9 @@ static int patch(
 	return element_patch(&form, data, size, text, text_size, ret);
 }
 
-/* Its role is any text. */
 static int encode(const struct layout_turn *turn, struct blob **ret)
 {
-	struct json_range meta;
-	struct json_out out = {.style = form.style};
-	int r = element_check(turn, &meta);
-	if (r < 0)
-		return r;
-	if (turn->time_ns == LAYOUT_TIME_NONE) /* it must have one */
-		return -EINVAL;
-	json_write_word(&out, "{");
-	json_write_key(&out, "role");
-	json_write_name(&out, turn->role);
-	json_write_key(&out, "content");
-	json_write_string(&out, blob_data(turn->text), blob_size(turn->text));
-	json_write_key(&out, "timestamp");
-	zen_write_time(&out, turn->time_ns);
-	places_write(&out, form.places, turn->role, blob_data(turn->meta), meta);
-	json_write_word(&out, "}");
-	return json_write_end(&out, ret);
+	return element_encode(&form, turn, ret);
 }
 
 static bool encode_keeps(const char *key)

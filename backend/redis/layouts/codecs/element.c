@@ -84,7 +84,7 @@ static int locate(const struct form *form, const char *data, size_t size, struct
 		return r;
 	if (json_scan_kind(data, object) != JSON_KIND_OBJECT)
 		return -EBADMSG;
-	*ret = (struct element){.members = object};
+	*ret = (struct element){.members = object, .hidden = form->hidden, .style = form->style};
 	return form->locate(data, object, ret);
 }
 
@@ -176,7 +176,7 @@ int element_patch(const struct form *form, const char *data, size_t size, const 
 		return r;
 	if (texts.count != 1 || element.fixed)
 		return -EPERM;
-	struct json_out out = {.style = form->style};
+	struct json_out out = {.style = element.style};
 	size_t end = texts.last.start + texts.last.size;
 	json_write_bytes(&out, data, texts.last.start);
 	json_write_string(&out, text, text_size);
@@ -184,18 +184,39 @@ int element_patch(const struct form *form, const char *data, size_t size, const 
 	return json_write_end(&out, ret);
 }
 
-int element_check(const struct layout_turn *turn, struct json_range *ret_meta)
+static bool role_sayable(const struct form *form, const char *role)
 {
-	char role[ROLE_MAX_BYTES + 1];
-	element_role(turn->role, strlen(turn->role), role);
-	if (strcmp(role, turn->role) != 0 ||
+	char read_back[ROLE_MAX_BYTES + 1];
+	element_role(role, strlen(role), read_back);
+	if (strcmp(read_back, role) != 0)
+		return false;
+	const char *const *known = form->roles;
+	while (known && *known && strcmp(*known, role) != 0)
+		known++;
+	return !known || *known;
+}
+
+static int meta_find(const struct blob *meta, struct json_range *ret)
+{
+	*ret = (struct json_range){0};
+	if (!meta)
+		return 0;
+	int r = json_scan(blob_data(meta), blob_size(meta), ret, NULL);
+	return r < 0 || json_scan_kind(blob_data(meta), *ret) != JSON_KIND_OBJECT ? -EINVAL : 0;
+}
+
+int element_encode(const struct form *form, const struct layout_turn *turn, struct blob **ret)
+{
+	struct json_range meta;
+	struct json_out out = {.style = form->style};
+	if (!role_sayable(form, turn->role) ||
 		!utf8_valid(blob_data(turn->text), blob_size(turn->text)))
 		return -EINVAL;
-	*ret_meta = (struct json_range){0};
-	if (!turn->meta)
-		return 0;
-	int r = json_scan(blob_data(turn->meta), blob_size(turn->meta), ret_meta, NULL);
-	bool object =
-		r == 0 && json_scan_kind(blob_data(turn->meta), *ret_meta) == JSON_KIND_OBJECT;
-	return object ? 0 : -EINVAL;
+	int r = meta_find(turn->meta, &meta);
+	if (r < 0)
+		return r;
+	json_write_word(&out, "{");
+	form->write(&out, turn, meta);
+	json_write_word(&out, "}");
+	return json_write_end(&out, ret);
 }

@@ -14,7 +14,9 @@ struct element {
 	struct json_range text; /* a string, an array of blocks, or null */
 	struct json_range time; /* a string in ISO 8601, or not there */
 	struct json_range members; /* the object whose members are metadata, less the hidden ones */
-	bool fixed; /* the text is made from what cannot be patched */
+	const char *const *hidden; /* as in the form, where it depends on the element */
+	enum json_style style; /* the same */
+	bool fixed; /* the text is not to be patched */
 };
 
 struct form {
@@ -26,6 +28,9 @@ struct form {
 	const char *const
 		*hidden; /* members that are not metadata; ends with NULL, as text_types */
 	const struct place *places; /* of metadata; one that says what is absent is not shown */
+	const char *const *roles; /* that encode() can say, ending with NULL; NULL: all */
+	/* Writes a turn's members, and those of its metadata (size 0: none) into their places. */
+	void (*write)(struct json_out *out, const struct layout_turn *turn, struct json_range meta);
 };
 
 /* As struct layout_codec has them. */
@@ -33,12 +38,7 @@ int element_decode(const struct form *form, const char *data, size_t size, struc
 int element_patch(const struct form *form, const char *data, size_t size, const char *text,
 	size_t text_size, struct blob **ret);
 
-/*
- * The beginning of an encode(): 0 and where the members of the turn's metadata lie (size 0: it has
- * none); -EINVAL: text that is not UTF-8, metadata that is no object, a role that is none or would
- * be read back as another one.
- */
-int element_check(const struct layout_turn *turn, struct json_range *ret_meta);
+int element_encode(const struct form *form, const struct layout_turn *turn, struct blob **ret);
 
 /* A tool's role in N2's letters: lower case, others dropped; "turn" if nothing is left. */
 void element_role(const char *text, size_t size, char ret[ROLE_MAX_BYTES + 1]);

@@ -64,10 +64,12 @@ static bool says_nothing(const char *data, struct json_range value, const struct
 	return value.size == strlen(absent) && memcmp(data + value.start, absent, value.size) == 0;
 }
 
-static bool is_hidden(const struct form *form, const char *data, struct json_range key)
+/* Or has been shown already. */
+static bool is_hidden(
+	const struct form *form, const char *const *hidden, const char *data, struct json_range key)
 {
-	for (const char *const *name = form->hidden; *name; name++)
-		if (json_scan_is(data, key, *name))
+	for (; *hidden; hidden++)
+		if (json_scan_is(data, key, *hidden))
 			return true;
 	for (const struct place *place = form->places; place->key; place++)
 		if (json_scan_is(data, key, place->key))
@@ -76,9 +78,10 @@ static bool is_hidden(const struct form *form, const char *data, struct json_ran
 }
 
 /* Members with a place first, if they say something, then those nobody knows, all of them. */
-static void show_members(
-	struct json_out *out, const struct form *form, const char *data, struct json_range object)
+static void show_members(struct json_out *out, const struct form *form, const char *data,
+	const struct element *element)
 {
+	struct json_range object = element->members;
 	struct json_range values[PLACES_MAX];
 	size_t count = places_find(data, object, form->places, values);
 	for (size_t i = 0; i < count; i++) {
@@ -89,7 +92,7 @@ static void show_members(
 	}
 	struct json_walk walk = json_scan_walk(data, object);
 	while (json_scan_next(&walk))
-		if (!is_hidden(form, data, walk.key))
+		if (!is_hidden(form, element->hidden, data, walk.key))
 			element_show(out, data, walk.key, walk.value);
 }
 
@@ -98,8 +101,7 @@ int element_meta(const struct form *form, const char *data, const struct element
 {
 	struct json_out out = {.style = JSON_STYLE_RAW};
 	json_write_word(&out, "{");
-	if (element->members.size > 0)
-		show_members(&out, form, data, element->members);
+	show_members(&out, form, data, element);
 	if (blob_size(blocks) > 0) {
 		json_write_key(&out, "blocks");
 		json_write_word(&out, "[");

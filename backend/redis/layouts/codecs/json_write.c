@@ -104,6 +104,12 @@ void json_write_key(struct json_out *out, const char *key)
 	write_separator(out, ':');
 }
 
+void json_write_member(struct json_out *out, const char *key, const char *text)
+{
+	json_write_key(out, key);
+	json_write_name(out, text);
+}
+
 static void write_scalar(struct json_out *out, const char *data, struct json_range value)
 {
 	char first = data[value.start + (data[value.start] == '-')];

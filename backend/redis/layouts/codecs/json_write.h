@@ -32,6 +32,7 @@ void json_write_name(struct json_out *out, const char *text); /* the same, a C s
 /* What stands before the next member or element: a separator, if it is not the first. */
 void json_write_next(struct json_out *out);
 void json_write_key(struct json_out *out, const char *key); /* and before it, the separator */
+void json_write_member(struct json_out *out, const char *key, const char *text); /* a C string */
 
 /*
  * A value of a text that json_scan() passed, written anew in this style; numbers keep their

@@ -3,6 +3,9 @@
 
 #include "base/text.h"
 
+#include "codec.h"
+
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -55,6 +58,8 @@ bool zen_member_own(size_t member)
 void zen_write_time(struct json_out *out, int64_t ns)
 {
 	char text[TEXT_TIME_MAX];
+	if (ns == LAYOUT_TIME_NONE && out->rc == 0)
+		out->rc = -EINVAL;
 	text_time_ns(ns, text); /* "2026-11-22T16:32:16.123456789Z" */
 	size_t size = strlen("2026-11-22T16:32:16");
 	if (memcmp(text + size, ".000000", 7) != 0)

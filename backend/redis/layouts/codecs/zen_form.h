@@ -26,6 +26,6 @@ bool zen_member_own(size_t member);
 
 /*
  * Writes a time as datetime.isoformat() of UTC has it: to the microsecond, and "+00:00". As a
- * string, quotes and all.
+ * string, quotes and all. LAYOUT_TIME_NONE is -EINVAL: each turn has a time.
  */
 void zen_write_time(struct json_out *out, int64_t ns);
