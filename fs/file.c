@@ -316,6 +316,26 @@ void file_revert(struct fs *fs, struct node *node)
 	notify_inode(fs, node, true);
 }
 
+void file_unmake(struct fs *fs, struct node *node, bool opened)
+{
+	char name[STORE_NAME_MAX + 1];
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (opened)
+		file->handles--;
+	file_busy(fs, file);
+	bool unmade = file->draft && !file->handles, claimed = file->claimed;
+	struct thread_ref ref = file_where(node, name);
+	if (unmade) {
+		file->unlinked = true;
+		node_unhash(fs, node);
+	}
+	file_idle(fs, file);
+	fs_unlock(fs);
+	if (unmade && claimed)
+		store_unclaim(fs->store, ref, name);
+}
+
 int file_number_free(struct fs *fs, struct thread *thread, const char *name, const char *but)
 {
 	uint32_t number, other;

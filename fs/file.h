@@ -64,6 +64,9 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
  */
 int file_commit(struct fs *fs, struct node *node, bool durable);
 
+/* A new file that could not be opened (or `opened` and not told of) is as if it was never made. */
+void file_unmake(struct fs *fs, struct node *node, bool opened);
+
 /*
  * A refused write leaves what was there before (W9): unless another descriptor has written too, a
  * draft goes and a file reads as stored again. From the pool.

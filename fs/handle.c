@@ -104,18 +104,12 @@ void handle_close(struct fs *fs, struct handle *handle)
 	handle_free(fs, handle);
 }
 
-struct release {
-	struct work work;
-	fuse_req_t req;
-	struct handle *handle;
-};
-
 static void release_run(struct fs *fs, struct work *work)
 {
-	struct release *release = (struct release *)work;
-	handle_close(fs, release->handle);
-	fs_reply(release->req, 0);
-	free(release);
+	struct handle *handle = (struct handle *)work;
+	fuse_req_t req = handle->released;
+	handle_close(fs, handle);
+	fs_reply(req, 0);
 }
 
 void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -128,14 +122,14 @@ void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	bool plain = !file || file->handles > 1 ||
 		     !(file->draft || file->emptied || file->mapped || handle->error);
 	fs_unlock(fs);
-	struct release *release = plain ? NULL : malloc(sizeof *release);
-	if (!release) {
+	if (plain) {
 		handle_close(fs, handle);
 		fs_reply(req, 0);
 		return;
 	}
-	*release = (struct release){.work.run = release_run, .req = req, .handle = handle};
-	work_submit(fs, &release->work);
+	handle->release.run = release_run;
+	handle->released = req;
+	work_submit(fs, &handle->release);
 }
 
 void handle_free_all(struct fs *fs)

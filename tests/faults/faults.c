@@ -46,8 +46,9 @@ struct control {
 	_Atomic uint64_t calls, injected, injected_by[OP_COUNT];
 	_Atomic uint64_t recorded; /* bytes of the record */
 	_Atomic uint32_t memory_armed;
-	uint32_t memory_per_million;
+	uint32_t memory_per_million; /* 0: by count */
 	_Atomic uint64_t memory_calls, memory_injected;
+	_Atomic int64_t memory_skip, memory_fails; /* as skip and fails */
 };
 
 struct record_head {
@@ -428,8 +429,12 @@ static int memory_fails(void *caller)
 		return 0;
 	uint64_t call = control->memory_calls++;
 
-	if (mix(control->seed + call) % 1000000 >= control->memory_per_million)
+	if (control->memory_per_million) {
+		if (mix(control->seed + call) % 1000000 >= control->memory_per_million)
+			return 0;
+	} else if (control->memory_skip-- > 0 || control->memory_fails-- <= 0) {
 		return 0;
+	}
 	control->memory_injected++;
 	errno = ENOMEM;
 	return 1;
