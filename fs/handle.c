@@ -69,8 +69,15 @@ static void file_released(struct fs *fs, struct node *node, bool refused)
 	struct file *file = node->file;
 	fs_lock(fs);
 	/* What a descriptor emptied and then could not write is as it was before (W9). */
+	bool doubtful = !refused && !file->mapped && !file->unlinked && file->emptied &&
+			!file_left_empty(file);
+	refused = refused || doubtful;
 	bool commit = !refused && !file->unlinked && (file->emptied || file->mapped);
 	fs_unlock(fs);
+	if (doubtful)
+		log_error("thread %s: %s was cut to nothing while memory was short: it is as it "
+			  "was before",
+			node->thread->id->text, node->name);
 	int rc = commit ? file_commit(fs, node, false) : 0;
 	if (rc < 0)
 		log_error("thread %s: %s could not be committed at its last close: error %d",
@@ -89,17 +96,17 @@ void handle_close(struct fs *fs, struct handle *handle)
 	if (handle->kind == NODE_FILE) {
 		fs_lock(fs);
 		struct file *file = node->file;
+		bool refused = handle->error || handle->wrote; /* wrote: its FLUSH was refused */
 		handle_wrote(handle, false);
 		bool last = --file->handles == 0;
-		bool settle =
-			last && (file->draft || file->emptied || file->mapped || handle->error);
+		bool settle = last && (file->draft || file->emptied || file->mapped || refused);
 		if (settle)
 			file->users++; /* an unlink may come between: it stays till that is done */
 		else if (last)
 			file_drop_if_idle(fs, file);
 		fs_unlock(fs);
 		if (settle)
-			file_released(fs, node, handle->error);
+			file_released(fs, node, refused);
 	}
 	handle_free(fs, handle);
 }
@@ -119,8 +126,9 @@ void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	struct node *node = handle->node;
 	fs_lock(fs);
 	const struct file *file = handle->kind == NODE_FILE ? node->file : NULL;
-	bool plain = !file || file->handles > 1 ||
-		     !(file->draft || file->emptied || file->mapped || handle->error);
+	bool plain =
+		!file || file->handles > 1 ||
+		!(file->draft || file->emptied || file->mapped || handle->error || handle->wrote);
 	fs_unlock(fs);
 	if (plain) {
 		handle_close(fs, handle);

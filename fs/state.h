@@ -134,6 +134,7 @@ struct file {
 		       */
 	bool claimed; /* its name is claimed in the store */
 	bool emptied; /* made or cut to nothing and not written since: commits at last release */
+	unsigned refusals; /* when that happened: refusals_count() */
 	bool mapped; /* written through a mapping: any writer's flush commits */
 	bool loaded; /* content is the file's */
 	bool known; /* info is the file's */

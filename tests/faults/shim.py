@@ -29,8 +29,9 @@ FIELDS = {  # of struct control
     "memory_injected": ("Q", 152),
     "memory_skip": ("q", 160),
     "memory_fails": ("q", 168),
+    "memory_of_fuse": ("I", 176),
 }
-SIZE = 176
+SIZE = 184
 
 
 def compile_shim(folder):
@@ -88,11 +89,11 @@ class Shim:
         self["armed"] = 0
         self["memory_armed"] = 0
 
-    def arm_memory(self, per_million=0, seed=0, *, skip=0, fails=0):
+    def arm_memory(self, per_million=0, seed=0, *, skip=0, fails=0, of_fuse=False):
         """Lets allocations fail until disarm(): by chance, or `fails` of them after `skip` went well."""
         self["seed"], self["memory_per_million"] = seed, per_million
         self["memory_skip"], self["memory_fails"] = skip, fails
-        self["memory_calls"] = 0
+        self["memory_calls"], self["memory_of_fuse"] = 0, of_fuse
         self["memory_armed"] = 1
 
     def close(self):

@@ -115,12 +115,47 @@ def test_F3__one_allocation_fails__the_call_says_so_and_nothing_is_half_done(mou
     assert nth and set(failed) <= {0, errno.ENOMEM}, failed
 
 
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("act", ["create", "create-exclusively", "cut-and-write", "write-at-the-end", "say", "replace"])
+def test_F3__libfuse_refuses_a_request__no_file_is_left_empty_or_half_written(mount, shim, act):
+    """Of a WRITE or FLUSH that libfuse answers by itself, for lack of memory, the daemon sees nothing."""
+    call, change = ACTS[act]
+    mnt = mount(env=shim.env)
+    wrong, seen, nth, injected = [], {}, 0, None
+    while shim["memory_injected"] != injected:
+        thread = mnt.thread(f"{act}-{nth}")
+        write(thread / "000001-user.md", OLD)
+        before, injected = contents(thread), shim["memory_injected"]
+        shim.arm_memory(skip=nth, fails=1, of_fuse=True)
+        code = outcome(call, thread)
+        shim.disarm()
+        assert mnt.alive, f"request {nth}: ended with {mnt.proc.poll()}: {mnt.stderr[-500:]}"
+        write(thread / "probe", b"after")
+        allowed = [change(before)] if code == 0 else [before, change(before)]
+        shown = lambda: dropped("probe")(dropped(".x.tmp")(contents(thread)))  # noqa: B023
+        try:
+            wait_until(lambda: shown() in allowed, 2)  # noqa: B023
+        except AssertionError:
+            wrong.append((nth, code, {n: (c[:4], len(c)) for n, c in contents(thread).items()}))
+        seen[thread] = contents(thread)
+        nth += 1
+    print(act, nth, "requests")
+    mnt.remount()
+    wrong += [
+        (thread.name, "changed by a remount", {n: (c[:4], len(c)) for n, c in contents(thread).items()})
+        for thread in seen
+        if contents(thread) != seen[thread]
+    ]
+    assert not wrong, wrong
+    assert nth > 3
+
+
 # What reads, and must be what it was, or ENOMEM
 LOOKS = {
     "read": lambda t: read(t / "000001-user.md"),
     "list": lambda t: sorted((e.name, e.stat().st_mode) for e in os.scandir(t)),
     "transcript": lambda t: read(t / "@transcript.jsonl").partition(b"timestamp")[0],
-    "markdown": lambda t: read(t / "@transcript.md").partition(b"\n\n")[2],
+    "markdown": lambda t: read(t / "@transcript.md").split(b"\n\n")[2:],
     "document": lambda t: document(t)["turns"],
     "attributes": lambda t: attributes(t / "000001-user.md"),
     "attributes-of-a-thread": attributes,
