@@ -79,9 +79,14 @@ ACTS = {
 }
 
 
+# One allocation fails, or all from it on until the call has ended
+SHORTAGES = pytest.mark.parametrize("fails", [1, 10**6], ids=["once", "from-then-on"])
+
+
 @pytest.mark.limit(300)
+@SHORTAGES
 @pytest.mark.parametrize("act", ACTS)
-def test_F3__one_allocation_fails__the_call_says_so_and_nothing_is_half_done(mount, shim, act):
+def test_F3__nth_allocation_fails__the_call_says_so_and_nothing_is_half_done(mount, shim, act, fails):
     """The first allocation of the call, the second, …, until it needs no more."""
     call, change = ACTS[act]
     mnt = mount(env=shim.env)
@@ -90,7 +95,7 @@ def test_F3__one_allocation_fails__the_call_says_so_and_nothing_is_half_done(mou
         thread = mnt.thread(f"{act}-{nth}")
         write(thread / "000001-user.md", OLD)
         before, injected = contents(thread), shim["memory_injected"]
-        shim.arm_memory(skip=nth, fails=1)
+        shim.arm_memory(skip=nth, fails=fails)
         code = outcome(call, thread)
         shim.disarm()
         assert mnt.alive, f"allocation {nth}: ended with {mnt.proc.poll()}: {mnt.stderr[-500:]}"
@@ -165,8 +170,9 @@ LOOKS = {
 
 
 @pytest.mark.limit(300)
+@SHORTAGES
 @pytest.mark.parametrize("look", LOOKS)
-def test_F3__one_allocation_fails__what_is_read_is_whole_or_refused(mount, shim, look):
+def test_F3__nth_allocation_fails__what_is_read_is_whole_or_refused(mount, shim, look, fails):
     mnt = mount(env=shim.env)
     wanted, wrong, failed, nth = None, [], collections.Counter(), -1
     injected = None
@@ -175,7 +181,7 @@ def test_F3__one_allocation_fails__what_is_read_is_whole_or_refused(mount, shim,
         write(thread / "000001-user.md", OLD)
         set_document(thread, {"title": "t", "turns": {"1": {"a": 1, "b": "x"}, "7": {"later": True}}})
         injected, seen, code = shim["memory_injected"] if nth >= 0 else None, None, 0
-        shim.arm_memory(skip=max(nth, 0), fails=nth >= 0)
+        shim.arm_memory(skip=max(nth, 0), fails=fails if nth >= 0 else 0)
         try:
             seen = LOOKS[look](thread)
         except OSError as error:
