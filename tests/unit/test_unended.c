@@ -7,7 +7,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 static int failing_commits, failing_rollbacks, failing_syncs; /* how many more are to fail */
+static atomic_int failing_undos; /* the same for taking one body back */
 
 /* They stand before SQLite's own and libc's: the store's calls come here. */
 int fdatasync(int fd)
@@ -24,6 +27,7 @@ int fdatasync(int fd)
 		errno = EIO;
 		return -1;
 	}
+	usleep(1000); /* a disk takes its time: meanwhile others queue up */
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -36,6 +40,10 @@ int sqlite3_step(sqlite3_stmt *stmt)
 		real = (int (*)(sqlite3_stmt *))dlsym(RTLD_NEXT, "sqlite3_step");
 	if (failing_commits > 0 && sql && strncmp(sql, "COMMIT", 6) == 0) {
 		failing_commits--;
+		return SQLITE_NOMEM;
+	}
+	if (failing_undos > 0 && sql && strncmp(sql, "ROLLBACK TO", 11) == 0) {
+		failing_undos--;
 		return SQLITE_NOMEM;
 	}
 	return real(stmt);
@@ -177,6 +185,61 @@ static void test_F3__a_commit_can_neither_end_nor_be_taken_back__the_next_one_is
 	assert_turns(f, "a, b, c");
 }
 
+enum { WRITERS = 8, UNDOS = 30 };
+
+static atomic_bool ending;
+
+/* Steps whose first change is well and whose second is refused, so that both are taken back. */
+static void *halves(void *arg)
+{
+	static atomic_int last;
+	const struct fixture *f = arg;
+	CLEAN_BLOB struct blob *content = blob_new("x", 1);
+
+	while (!ending) {
+		char name[32];
+		uint64_t ino;
+		struct thread_info info;
+		struct thread_change change = {0};
+
+		snprintf(name, sizeof(name), "half-%d", ++last);
+		if (store_reserve(f->store, 1, &ino) < 0)
+			abort();
+		struct change changes[] = {
+			{.kind = CHANGE_PUT, .name = name, .ino = ino, .content = content},
+			{.kind = CHANGE_PUT, .name = "000001-user.md", .expect = UINT64_MAX - 1},
+		};
+		if (store_apply(f->store, ref(f), &change, changes, 2, STORE_DURABLE, &info) >= 0)
+			abort();
+	}
+	return NULL;
+}
+
+static void test_F3__one_of_a_group_cannot_be_taken_back__nothing_of_it_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[WRITERS];
+	struct file_page page;
+
+	assert_int_equal(append(f, "a"), 0);
+	int appended = 1;
+
+	failing_undos = UNDOS;
+	for (int i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, halves, f), 0);
+	for (; appended < 2000 && failing_undos > UNDOS / 2; appended++)
+		assert_int_equal(append(f, "b"), 0);
+	ending = true;
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(failing_undos < UNDOS);
+	assert_int_equal(store_file_list(f->store, ref(f), "", 5000, false, &page), 0);
+	size_t count = page.count;
+
+	file_page_done(&page);
+	assert_int_equal(count, appended);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -184,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_F3__a_read_cannot_be_ended__later_reads_are_well_and_see_what_is_new),
 		TEST(test_F4__a_read_cannot_be_ended__healing_after_a_failed_sync_is_not_kept_busy),
+		TEST(test_F3__one_of_a_group_cannot_be_taken_back__nothing_of_it_is_kept),
 		TEST(test_F3__a_commit_can_neither_end_nor_be_taken_back__the_next_one_is_whole),
 	};
 
