@@ -169,10 +169,6 @@ int metrics_text(struct fs *fs, struct blob **ret)
 	print_counters(out, &fs->metrics);
 	print_state(out, fs);
 	print_build(out, fs);
-	if (fclose(out) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	*ret = blob_adopt(text, size);
+	*ret = blob_of_stream(out, &text, &size);
 	return *ret ? 0 : -ENOMEM;
 }

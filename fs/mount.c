@@ -14,6 +14,7 @@
 #include "guard.h"
 #include "handle.h"
 #include "ledger.h"
+#include "refusals.h"
 #include "work.h"
 #include "xattr.h"
 
@@ -151,6 +152,7 @@ static int serve(struct fs *fs)
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	fuse_loop_cfg_set_max_threads(config, session_threads());
 	fuse_loop_cfg_set_idle_threads(config, session_threads());
+	refusals_watch();
 	int rc = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
 	/* A signal's number, and a connection that an umount cut, are ordinary ends. */

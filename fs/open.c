@@ -125,10 +125,14 @@ void handle_create(
 	}
 	struct handle *handle = handle_make(req, node, fi->flags);
 	rc = handle ? 0 : -ENOMEM;
-	if (!rc && node->kind == NODE_FILE)
+	bool opened = !rc && node->kind == NODE_FILE;
+	if (opened)
 		rc = open_file(fs, handle);
+	opened = opened && !rc;
 	if (!rc)
 		rc = entry_fill(fs, node, &entry);
+	if (rc < 0 && node->kind == NODE_FILE)
+		file_unmake(fs, node, opened);
 	fs_lock(fs);
 	node_unpin(fs, node);
 	fs_unlock(fs);

@@ -4,15 +4,6 @@
 
 #include "state.h"
 
-/*
- * Something to be done away from the request handlers: commit, invalidate, reply. Embed it first in
- * a struct of your own; `run` frees it.
- */
-struct work {
-	void (*run)(struct fs *fs, struct work *work);
-	struct work *next;
-};
-
 int work_init(struct fs *fs);
 
 /* Queues it. It runs soon, on a thread of the pool, without any lock held. */

@@ -99,6 +99,8 @@ static int open_write(struct sqlite_store *s, struct errtext *error)
 	rc = load(s, conn);
 	if (rc == 0)
 		rc = wal_open(s);
+	if (rc == 0)
+		rc = wal_recover(s);
 	if (rc == 0) {
 		wal_grow(s);
 		committer_start(s);
