@@ -99,8 +99,10 @@ struct json_range json_scan_token(const char *data, size_t pos, size_t end)
 
 struct json_walk json_scan_walk(const char *data, struct json_range container)
 {
-	return (struct json_walk){
-		.data = data, .pos = container.start + 1, .object = data[container.start] == '{'};
+	return (struct json_walk){.data = data,
+		.pos = container.start + 1,
+		.end = container.start + container.size,
+		.object = data[container.start] == '{'};
 }
 
 static struct json_range walk_take(struct json_walk *walk)
