@@ -179,7 +179,7 @@ static int32_t take_escape(const char *data, size_t *pos)
 	return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-static size_t utf8_write(int32_t code, char ret[4])
+static size_t utf8_write(int32_t code, char *ret)
 {
 	static const unsigned char firsts[] = {0, 0, 0xC0, 0xE0, 0xF0};
 	size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
@@ -218,20 +218,21 @@ bool json_scan_is(const char *data, struct json_range value, const char *text)
 	return rest == 0;
 }
 
+/* What a string says never takes more bytes than it does itself. */
 int json_scan_text(const char *data, struct json_range string, struct blob **text)
 {
-	size_t end = string.start + string.size - 1;
-	int r = blob_own(text, blob_size(*text) + string.size - 2);
-	for (size_t pos = string.start + 1; r == 0 && pos < end;) {
-		char code[4];
-		const char *part = data + pos;
+	size_t end = string.start + string.size - 1, out = blob_size(*text);
+	int r = blob_resize(text, out + string.size - 2);
+	if (r < 0)
+		return r;
+	char *to = (*text)->data;
+	for (size_t pos = string.start + 1; pos < end;) {
 		size_t size = plain_size(data, pos, end);
+		memcpy(to + out, data + pos, size);
+		out += size;
 		pos += size;
-		if (size == 0) {
-			part = code;
-			size = utf8_write(take_escape(data, &pos), code);
-		}
-		r = blob_write(text, blob_size(*text), part, size);
+		if (pos < end)
+			out += utf8_write(take_escape(data, &pos), to + out);
 	}
-	return r;
+	return blob_resize(text, out);
 }
