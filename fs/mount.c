@@ -15,6 +15,7 @@
 #include "handle.h"
 #include "ledger.h"
 #include "refusals.h"
+#include "trim.h"
 #include "work.h"
 #include "xattr.h"
 
@@ -163,6 +164,7 @@ static int fs_start(struct fs *fs)
 {
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
+	trim_init(fs);
 	pthread_cond_init(&fs->backup.moved, NULL);
 	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);

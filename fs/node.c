@@ -4,6 +4,7 @@
 #include "backup.h"
 #include "backup_copy.h"
 #include "file.h"
+#include "trim.h"
 #include "view.h"
 
 #include <stdlib.h>
@@ -71,6 +72,12 @@ void node_unhash(struct fs *fs, struct node *node)
 	DL_DELETE(node->thread->nodes, node);
 	DL_APPEND(fs->others, node);
 	node->hashed = false;
+}
+
+void node_requeue(struct fs *fs, struct node *node)
+{
+	node_unhash(fs, node);
+	node_hash(fs, node);
 }
 
 static void thread_free(struct fs *fs, struct thread *thread)
@@ -293,8 +300,12 @@ struct node *node_file(struct fs *fs, struct thread *thread, const char *name, u
 		return node;
 	enum node_kind kind = thread->view == THREAD_VIEW_BACKUP ? NODE_BACKUP : NODE_FILE;
 	node = node_make(fs, kind, thread, name, ino);
-	if (!node || node_hash(fs, node))
+	if (node && node_hash(fs, node)) {
+		trim_if_many(fs);
 		return node;
+	}
+	if (!node)
+		return NULL;
 	node_end_if_unused(fs, node);
 	return NULL;
 }

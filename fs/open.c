@@ -47,8 +47,10 @@ static int open_file(struct fs *fs, struct handle *handle)
 		file = file_get(fs, node);
 		rc = file ? 0 : -ENOMEM;
 	}
-	if (!rc)
+	if (!rc) {
 		file->handles++;
+		node->used = true;
+	}
 	fs_unlock(fs);
 	bool cut = (handle->flags & O_TRUNC) && handle_is_writer(handle->flags);
 	if (rc < 0 || !(cut || fetched_at_open(fs, handle)))

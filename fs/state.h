@@ -76,6 +76,7 @@ struct node {
 	const struct view *view; /* VIEW, VIEW_FILE */
 	bool hashed; /* FILE: is in fs->files and in thread->nodes */
 	bool unhashed; /* table.h */
+	bool used; /* FILE: opened since the kernel was last asked to forget some: trim.h */
 	UT_hash_handle hh;
 };
 
@@ -264,6 +265,12 @@ struct fs {
 	 * with a directory locked, and what commits may have to tell the kernel of that directory.
 	 */
 	struct work_pool commits, names;
+
+	struct { /* trim.c */
+		struct work work;
+		bool running;
+		size_t from; /* how many known files are too many */
+	} trim;
 
 	void (*ready)(void *arg);
 	void *ready_arg;

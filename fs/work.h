@@ -8,6 +8,7 @@ int work_init(struct fs *fs);
 
 /* Queues it. It runs soon, on a thread of the pool, without any lock held. */
 void work_submit(struct fs *fs, struct work *work);
+void work_submit_locked(struct fs *fs, struct work *work); /* fs->lock is held */
 
 /*
  * The same in a pool of its own, for requests that change names in a directory: the kernel holds
