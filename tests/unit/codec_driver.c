@@ -4,6 +4,7 @@
  * the parts.
  */
 #include "redis/layouts/codecs/codec.h"
+#include "redis/layouts/codecs/json_scan.h"
 #include "redis/layouts/codecs/zen_value.h"
 
 #include <inttypes.h>
@@ -150,7 +151,12 @@ static void serve(struct request *request, struct answer *ret)
 	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
 		if (strcmp(codecs[i]->name, request->codec) == 0)
 			codec = codecs[i];
-	if (!codec && strcmp(request->what, "parse") == 0)
+	size_t size;
+	struct json_range range;
+	const char *data = part(request, 0, &size);
+	if (strcmp(request->what, "scan") == 0)
+		ret->rc = json_scan(data, size, &range, NULL);
+	else if (!codec && strcmp(request->what, "parse") == 0)
 		parse_zen(request, ret);
 	else if (!codec)
 		change_zen(request, ret);

@@ -291,6 +291,8 @@ static void test_W__patch__without_exactly_one_text__is_refused(void **state)
 			-EPERM},
 		{&codec_llamaindex, "{\"role\":\"user\",\"blocks\":[]}", -EPERM},
 		{&codec_zen, "{\"role\":\"user\"}", -EBADMSG},
+		{&codec_llamaindex, "{\"rol\":\"user\",\"content\":\"x\"}", -EBADMSG},
+		{&codec_agent_framework, "{\"contents\":[\"x\"]}", -EBADMSG},
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct blob *patched = NULL;

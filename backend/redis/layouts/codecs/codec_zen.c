@@ -7,9 +7,8 @@
 static int locate(const char *data, struct json_range object, struct element *ret)
 {
 	struct json_range found[PLACES_MAX];
-	if (!places_fit(data, object, zen_turn_members))
+	if (!places_take(data, object, zen_turn_members, found))
 		return -EBADMSG;
-	places_find(data, object, zen_turn_members, found);
 	ret->role = found[0];
 	ret->text = found[1];
 	ret->time = found[2];

@@ -85,7 +85,10 @@ static int locate(const struct form *form, const char *data, size_t size, struct
 	if (json_scan_kind(data, object) != JSON_KIND_OBJECT)
 		return -EBADMSG;
 	*ret = (struct element){.members = object, .hidden = form->hidden, .style = form->style};
-	return form->locate(data, object, ret);
+	r = form->locate(data, object, ret);
+	if (r == 0 && !ret->role_said && json_scan_kind(data, ret->role) != JSON_KIND_STRING)
+		return -EBADMSG;
+	return r;
 }
 
 void element_role(const char *text, size_t size, char ret[ROLE_MAX_BYTES + 1])
@@ -113,8 +116,6 @@ static int decode_role(
 		element_role(element->role_said, strlen(element->role_said), ret);
 		return 0;
 	}
-	if (json_scan_kind(data, element->role) != JSON_KIND_STRING)
-		return -EBADMSG;
 	struct blob *text CLEAN_BLOB = NULL;
 	int r = json_scan_text(data, element->role, &text);
 	if (r == 0)

@@ -3,11 +3,10 @@
 
 #include "base/utf8.h"
 
+#include "eight.h"
+
 #include <errno.h>
 #include <string.h>
-
-#define EACH_BYTE UINT64_C(0x0101010101010101)
-#define HIGH_BITS (EACH_BYTE << 7)
 
 struct check {
 	const char *data;
@@ -76,32 +75,37 @@ static bool is_hex(char c)
 
 static bool take_escape(struct check *check)
 {
-	char c = peek(check);
-	if (c == '\0' || !strchr("\"\\/bfnrtu", c))
+	switch (peek(check)) {
+	case '"':
+	case '\\':
+	case '/':
+	case 'b':
+	case 'f':
+	case 'n':
+	case 'r':
+	case 't':
+		check->pos++;
+		return true;
+	case 'u':
+		check->pos++;
+		for (int i = 0; i < 4; i++, check->pos++)
+			if (!is_hex(peek(check)))
+				return false;
+		return true;
+	default:
 		return false;
-	check->pos++;
-	for (int i = 0; c == 'u' && i < 4; i++, check->pos++)
-		if (!is_hex(peek(check)))
-			return false;
-	return true;
+	}
 }
 
-/* Whether some of eight bytes is zero. */
-static bool has_zero(uint64_t eight)
-{
-	return (eight - EACH_BYTE) & ~eight & HIGH_BITS;
-}
-
-/* Passes over bytes of a string that are plain ASCII, eight at a time. */
+/* Passes over bytes of a string that are plain ASCII, while there are eight. */
 static void pass_plain(struct check *check)
 {
-	uint64_t eight;
-	for (; check->size - check->pos >= sizeof(eight); check->pos += sizeof(eight)) {
-		memcpy(&eight, check->data + check->pos, sizeof(eight));
-		bool control = (eight - EACH_BYTE * 0x20) & ~eight & HIGH_BITS;
-		if (control || eight & HIGH_BITS || has_zero(eight ^ EACH_BYTE * '"') ||
-			has_zero(eight ^ EACH_BYTE * '\\'))
-			return;
+	size_t passed = 8;
+	while (passed == 8 && check->size - check->pos >= 8) {
+		uint64_t eight = eight_load(check->data + check->pos);
+		passed = eight_before(eight_is_not_ascii(eight) | eight_is_control(eight) |
+				      eight_is(eight, '"') | eight_is(eight, '\\'));
+		check->pos += passed;
 	}
 }
 

@@ -1,6 +1,8 @@
 /* Going through JSON that was checked; see json_scan.h. */
 #include "json_scan.h"
 
+#include "eight.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -39,29 +41,29 @@ static size_t pass_space(const char *data, size_t pos)
 	return pos;
 }
 
-/* From a string's first quote to behind its last: the first that has no odd number of '\' before.
- */
-static size_t pass_string(const char *data, size_t pos)
+/* From a string's first quote to behind its last. */
+static size_t pass_string(const char *data, size_t pos, size_t end)
 {
-	while (true) {
-		const char *quote = rawmemchr(data + pos + 1, '"');
-		pos = (size_t)(quote - data);
-		size_t escapes = 0;
-		while (quote[-1 - (ptrdiff_t)escapes] == '\\')
-			escapes++;
-		if (escapes % 2 == 0)
+	for (pos++; true; pos += data[pos] == '\\' ? 2 : 1) {
+		size_t passed = 8;
+		while (passed == 8 && end - pos >= 8) {
+			uint64_t eight = eight_load(data + pos);
+			passed = eight_before(eight_is(eight, '"') | eight_is(eight, '\\'));
+			pos += passed;
+		}
+		if (data[pos] == '"')
 			return pos + 1;
 	}
 }
 
 /* From an object's or array's first byte to behind its last. */
-static size_t pass_container(const char *data, size_t pos)
+static size_t pass_container(const char *data, size_t pos, size_t end)
 {
 	size_t depth = 0;
 	do {
 		char c = data[pos];
 		if (c == '"') {
-			pos = pass_string(data, pos);
+			pos = pass_string(data, pos, end);
 			continue;
 		}
 		if (c == '{' || c == '[')
@@ -73,12 +75,12 @@ static size_t pass_container(const char *data, size_t pos)
 	return pos;
 }
 
-static size_t pass_value(const char *data, size_t pos)
+static size_t pass_value(const char *data, size_t pos, size_t end)
 {
 	if (data[pos] == '"')
-		return pass_string(data, pos);
+		return pass_string(data, pos, end);
 	if (data[pos] == '{' || data[pos] == '[')
-		return pass_container(data, pos);
+		return pass_container(data, pos, end);
 	while (data[pos] != ',' && data[pos] != '}' && data[pos] != ']' && !is_space(data[pos]))
 		pos++;
 	return pos;
@@ -88,7 +90,7 @@ struct json_range json_scan_token(const char *data, size_t pos, size_t end)
 {
 	size_t to = pos + 1;
 	if (data[pos] == '"')
-		to = pass_string(data, pos);
+		to = pass_string(data, pos, end);
 	else if (!strchr("{}[],: \t\n\r", data[pos]))
 		while (to < end && !strchr("{}[],: \t\n\r", data[to]))
 			to++;
@@ -97,14 +99,16 @@ struct json_range json_scan_token(const char *data, size_t pos, size_t end)
 
 struct json_walk json_scan_walk(const char *data, struct json_range container)
 {
-	return (struct json_walk){
-		.data = data, .pos = container.start + 1, .object = data[container.start] == '{'};
+	return (struct json_walk){.data = data,
+		.pos = container.start + 1,
+		.end = container.start + container.size,
+		.object = data[container.start] == '{'};
 }
 
 static struct json_range walk_take(struct json_walk *walk)
 {
 	size_t start = walk->pos;
-	walk->pos = pass_value(walk->data, start);
+	walk->pos = pass_value(walk->data, start, walk->end);
 	return (struct json_range){start, walk->pos - start};
 }
 
@@ -175,7 +179,7 @@ static int32_t take_escape(const char *data, size_t *pos)
 	return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-static size_t utf8_write(int32_t code, char ret[4])
+static size_t utf8_write(int32_t code, char *ret)
 {
 	static const unsigned char firsts[] = {0, 0, 0xC0, 0xE0, 0xF0};
 	size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
@@ -214,20 +218,21 @@ bool json_scan_is(const char *data, struct json_range value, const char *text)
 	return rest == 0;
 }
 
+/* What a string says never takes more bytes than it does itself. */
 int json_scan_text(const char *data, struct json_range string, struct blob **text)
 {
-	size_t end = string.start + string.size - 1;
-	int r = blob_own(text, blob_size(*text) + string.size - 2);
-	for (size_t pos = string.start + 1; r == 0 && pos < end;) {
-		char code[4];
-		const char *part = data + pos;
+	size_t end = string.start + string.size - 1, out = blob_size(*text);
+	int r = blob_resize(text, out + string.size - 2);
+	if (r < 0)
+		return r;
+	char *to = (*text)->data;
+	for (size_t pos = string.start + 1; pos < end;) {
 		size_t size = plain_size(data, pos, end);
+		memcpy(to + out, data + pos, size);
+		out += size;
 		pos += size;
-		if (size == 0) {
-			part = code;
-			size = utf8_write(take_escape(data, &pos), code);
-		}
-		r = blob_write(text, blob_size(*text), part, size);
+		if (pos < end)
+			out += utf8_write(take_escape(data, &pos), to + out);
 	}
-	return r;
+	return blob_resize(text, out);
 }

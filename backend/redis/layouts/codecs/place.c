@@ -55,16 +55,22 @@ size_t places_find(const char *data, struct json_range object, const struct plac
 	return count;
 }
 
+bool places_take(const char *data, struct json_range object, const struct place *places,
+	struct json_range ret[PLACES_MAX])
+{
+	if (json_scan_kind(data, object) != JSON_KIND_OBJECT)
+		return false;
+	size_t count = places_find(data, object, places, ret);
+	for (size_t i = 0; i < count; i++)
+		if (!value_fits(data, ret[i], &places[i]))
+			return false;
+	return true;
+}
+
 bool places_fit(const char *data, struct json_range object, const struct place *places)
 {
 	struct json_range values[PLACES_MAX];
-	if (json_scan_kind(data, object) != JSON_KIND_OBJECT)
-		return false;
-	size_t count = places_find(data, object, places, values);
-	for (size_t i = 0; i < count; i++)
-		if (!value_fits(data, values[i], &places[i]))
-			return false;
-	return true;
+	return places_take(data, object, places, values);
 }
 
 bool places_have(const struct place *places, const char *key)

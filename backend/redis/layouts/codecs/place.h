@@ -25,6 +25,10 @@ enum { PLACES_MAX = 16 };
 /* Whether the value is an object whose members are of the types said; others are not looked at. */
 bool places_fit(const char *data, struct json_range object, const struct place *places);
 
+/* The same, and where these members lie, as places_find() has it. */
+bool places_take(const char *data, struct json_range object, const struct place *places,
+	struct json_range ret[PLACES_MAX]);
+
 /* Whether there is a place for that key. */
 bool places_have(const struct place *places, const char *key);
 

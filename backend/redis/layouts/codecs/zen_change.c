@@ -4,8 +4,12 @@
 #include "zen_parts.h"
 
 #include <errno.h>
+#include <string.h>
 
-/* The turns number `index` and the one before it; false: there is no such turn. */
+/*
+ * The turn number `index` and before it the one before it; size 0: there is none. False: there is
+ * no such turn, and it is the last.
+ */
 static bool turn_find(const struct zen_parts *parts, size_t index, struct json_range ret[2])
 {
 	struct json_walk walk = json_scan_walk(parts->data, parts->members[ZEN_TURNS]);
@@ -19,10 +23,15 @@ static bool turn_find(const struct zen_parts *parts, size_t index, struct json_r
 	return false;
 }
 
-/* The last turn and the one before it; size 0: there is none. */
-static void turn_last(const struct zen_parts *parts, struct json_range ret[2])
+/* Behind the last turn, without going through them; *ret_first: behind the '[', there is none. */
+static size_t turns_end(const struct zen_parts *parts, bool *ret_first)
 {
-	turn_find(parts, SIZE_MAX, ret);
+	struct json_range turns = parts->members[ZEN_TURNS];
+	size_t end = turns.start + turns.size - 1;
+	while (strchr(" \t\r\n", parts->data[end - 1]))
+		end--;
+	*ret_first = end == turns.start + 1;
+	return end;
 }
 
 /* Writes an element of ours, if it is a turn that the tool can read. */
@@ -42,14 +51,11 @@ int zen_value_append(const char *data, size_t size, struct blob *const *elements
 {
 	struct zen_parts parts;
 	struct zen_edits edits = {0};
-	struct json_range last[2];
+	bool first;
 	int r = zen_parts_find(data, size, &parts);
 	if (r < 0)
 		return r;
-	turn_last(&parts, last);
-	bool first = last[1].size == 0;
-	size_t at = first ? parts.members[ZEN_TURNS].start + 1 : last[1].start + last[1].size;
-	struct json_out *out = zen_edit(&edits, (struct json_range){at, 0});
+	struct json_out *out = zen_edit(&edits, (struct json_range){turns_end(&parts, &first), 0});
 	for (size_t i = 0; i < count && r == 0; i++) {
 		json_write_word(out, first && i == 0 ? "" : ",");
 		r = element_write(out, elements[i]);
@@ -88,7 +94,7 @@ int zen_value_remove_last(const char *data, size_t size, int64_t updated_ns, str
 	int r = zen_parts_find(data, size, &parts);
 	if (r < 0)
 		return r;
-	turn_last(&parts, turn);
+	turn_find(&parts, SIZE_MAX, turn); /* the last */
 	if (turn[1].size == 0)
 		return -EINVAL;
 	size_t from = turn[0].size > 0 ? turn[0].start + turn[0].size : turn[1].start;

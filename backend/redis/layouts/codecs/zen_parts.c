@@ -12,10 +12,7 @@ int zen_parts_find(const char *data, size_t size, struct zen_parts *ret)
 	int r = json_scan(data, size, &ret->object, NULL);
 	if (r < 0)
 		return r;
-	if (!places_fit(data, ret->object, zen_thread_members))
-		return -EBADMSG;
-	places_find(data, ret->object, zen_thread_members, ret->members);
-	return 0;
+	return places_take(data, ret->object, zen_thread_members, ret->members) ? 0 : -EBADMSG;
 }
 
 struct json_out *zen_edit(struct zen_edits *edits, struct json_range old)
