@@ -184,6 +184,7 @@ struct thread *node_thread_get_in(
 		thread->node.ino = info->gen | (view == THREAD_VIEW_BACKUP ? INO_BACKUP : 0);
 		thread->gen = info->gen;
 		thread->view = view;
+		thread->announced = info->last_turn;
 		if (thread_rename(thread, info->id) < 0) {
 			free(thread);
 			return NULL;
