@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "memory.h"
+#include "redis/redis_store.h"
 #include "sqlite/sqlite_store.h"
 
 #include <errno.h>
@@ -83,15 +84,12 @@ int store_open(const char *where, const struct store_options *options, struct st
 				"memory: takes nothing behind the colon; write just memory:");
 		return memory_store_open(options, ret, error);
 	}
-	/* Of anything else only the scheme is repeated: the rest may hold a password (S2). */
 	if (scheme_is(where, length, "redis") || scheme_is(where, length, "rediss") ||
 		scheme_is(where, length, "redis+unix"))
-		return errtext_set(error, -EINVAL,
-			"Redis stores are not built into this version yet; use a local store: "
-			"a path, or sqlite:PATH (%.*s:… was asked for)",
-			(int)length, where);
+		return redis_store_open(where, options, ret, error);
+	/* Of anything else only the scheme is repeated: the rest may hold a password (S2). */
 	return errtext_set(error, -EINVAL,
-		"%.*s: is no kind of store; use a path, sqlite:PATH or memory: "
+		"%.*s: is no kind of store; use a path, sqlite:PATH, redis://… or memory: "
 		"(a path with a colon in its first part is written ./NAME)",
 		(int)length, where);
 }

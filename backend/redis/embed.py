@@ -1,17 +1,27 @@
 #!/usr/bin/env python3
 """Writes Lua scripts into a C header: embed.py HEADER FILE.lua…
 
-FILE.lua becomes `static const char lua_FILE[]`. Comments and indentation stay: they tell whoever looks at
-a script on the server what it is."""
+FILE.lua becomes `static const char lua_FILE[]`; a line `--@ NAME` in it stands for NAME.lua beside it.
+Comments and indentation stay: they tell whoever looks at a script on the server what it is."""
 
 import pathlib
 import sys
 
 header, *scripts = sys.argv[1:]
 out = ["/* Made by embed.py from the Lua scripts beside it. */", "#pragma once", ""]
+
+
+def lines(script):
+    for line in script.read_text().splitlines():
+        if line.startswith("--@ "):
+            yield from lines(script.with_name(line[4:].strip() + ".lua"))
+        else:
+            yield line
+
+
 for script in map(pathlib.Path, scripts):
     out.append(f"static const char lua_{script.stem}[] __attribute__((unused)) =")
-    for line in script.read_text().splitlines():
+    for line in lines(script):
         escaped = line.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("?", "\\?")
         out.append(f'\t"{escaped}\\n"')
     out[-1] += ";"

@@ -1,5 +1,6 @@
 /* The fixture and the helpers of the contract suite; `contract BACKEND` runs it. */
 #include "contract.h"
+#include "server.h"
 
 #include "base/log.h"
 
@@ -12,11 +13,18 @@
 #define START_NS (INT64_C(1800000000) * 1000 * MS_NS)
 
 static const struct backend_kind kinds[] = {
-	{"memory", "memory:", false},
-	{"sqlite", "sqlite:%s/store.db", true},
+	{.name = "memory", .where = "memory:"},
+	{.name = "sqlite", .where = "sqlite:%s/store.db", .persistent = true, .file = true},
+	{.name = "redis", .where = "redis+unix://%s", .persistent = true, .server = "redis-server"},
+	{.name = "valkey",
+		.where = "redis+unix://%s",
+		.persistent = true,
+		.server = "valkey-server"},
 };
 
 const struct backend_kind *contract_backend;
+static const char *server_socket;
+static unsigned stores_made;
 
 int contract_open(struct fixture *f, const struct store_options *options, struct store **ret,
 	struct errtext *error)
@@ -32,6 +40,7 @@ void contract_open_fixture(struct fixture *f)
 		.timeout_ms = 2000,
 		.grace_ms = GRACE_H * HOUR_MS,
 		.clock = &f->clock.clock,
+		.server.prefix = f->prefix,
 	};
 	if (contract_open(f, &options, &f->store, &error) < 0)
 		fail_msg("%s: %s", f->where, error.text);
@@ -48,10 +57,10 @@ int contract_setup(void **state)
 	int before = directory ? (int)(directory - contract_backend->where) : -1;
 	if (directory)
 		snprintf(f->where, sizeof(f->where), "%.*s%s%s", before, contract_backend->where,
-			f->dir, directory + 2);
+			server_socket ? server_socket : f->dir, directory + 2);
 	else
 		snprintf(f->where, sizeof(f->where), "%s", contract_backend->where);
-	f->persistent = contract_backend->persistent;
+	snprintf(f->prefix, sizeof(f->prefix), "t%u:", ++stores_made);
 	clock_manual_init(&f->clock, START_NS);
 	contract_open_fixture(f);
 	*state = f;
@@ -74,7 +83,25 @@ int contract_teardown(void **state)
 
 void needs_persistence(struct fixture *f)
 {
-	if (!f->persistent)
+	if (!contract_backend->persistent)
+		skip();
+}
+
+void needs_file(struct fixture *f)
+{
+	if (!contract_backend->file)
+		skip();
+}
+
+void needs_server(struct fixture *f)
+{
+	if (!contract_backend->server)
+		skip();
+}
+
+void needs_purging(struct fixture *f)
+{
+	if (contract_backend->server)
 		skip();
 }
 
@@ -313,12 +340,19 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], kinds[i].name) == 0)
 			contract_backend = &kinds[i];
 	if (!contract_backend) {
-		fprintf(stderr, "usage: contract memory|sqlite\n");
+		fprintf(stderr, "usage: contract memory|sqlite|redis|valkey\n");
 		return 2;
 	}
 	log_init(false, LOG_LEVEL_WARNING);
+	if (contract_backend->server && !server_is_there(contract_backend->server)) {
+		fprintf(stderr, "skipped: %s is not installed\n", contract_backend->server);
+		return 77; /* meson's exit status for it */
+	}
+	if (contract_backend->server)
+		server_socket = server_start(contract_backend->server);
 	int failed = contract_threads() + contract_files() + contract_renames() +
 		     contract_appends() + contract_time() + contract_purge() + contract_store() +
-		     contract_restart() + contract_concurrent();
+		     contract_restart() + contract_concurrent() + contract_shared();
+	server_stop();
 	return failed ? 1 : 0;
 }

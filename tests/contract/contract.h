@@ -21,6 +21,8 @@ struct backend_kind {
 	const char *name;
 	const char *where; /* %s: a directory of the test's own */
 	bool persistent; /* what is in it survives a close */
+	bool file; /* a file of this machine, for one handle at a time */
+	const char *server; /* the program that keeps it; it erases expired threads by itself */
 };
 
 /* One test's store. */
@@ -29,7 +31,7 @@ struct fixture {
 	struct clock_manual clock;
 	char dir[256];
 	char where[512];
-	bool persistent;
+	char prefix[32]; /* of a server's keys: a store of the test's own */
 };
 
 extern const struct backend_kind *contract_backend;
@@ -39,8 +41,12 @@ int contract_teardown(void **state);
 void contract_open_fixture(struct fixture *f); /* its store, which is closed */
 int contract_open(struct fixture *f, const struct store_options *options, struct store **ret,
 	struct errtext *error);
-/* First in a test (it leaves without ending locals): skips it on a store that keeps nothing. */
+/* First in a test (they leave without ending locals): skip it on a store that keeps nothing, that
+ * is no file, that erases by the server's own clock. */
 void needs_persistence(struct fixture *f);
+void needs_file(struct fixture *f);
+void needs_purging(struct fixture *f);
+void needs_server(struct fixture *f); /* skips it on a store that one handle has alone */
 void contract_reopen(struct fixture *f); /* closes and opens again */
 
 #define CONTRACT_TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup, contract_teardown)
@@ -55,6 +61,7 @@ int contract_purge(void);
 int contract_store(void);
 int contract_restart(void);
 int contract_concurrent(void);
+int contract_shared(void);
 
 /* The rest asserts that all goes well, unless it returns int. */
 void advance_ms(struct fixture *f, int64_t ms);

@@ -88,6 +88,7 @@ static void test_T6__purge_begun__restores_whole_or_not_at_all(void **state)
 static void test_T6__purge_with_the_clock_before_the_last_commit__nothing(void **state)
 {
 	struct fixture *f = *state;
+	needs_purging(f);
 	struct thread_info thread = expired_thread(f);
 	advance_ms(f, 20 * HOUR_MS);
 	make_thread(f, "b");
@@ -130,6 +131,7 @@ static void test_T6__found_expired_at_open__grace_counts_from_there(void **state
 {
 	struct fixture *f = *state;
 	needs_persistence(f);
+	needs_purging(f);
 	struct thread_info thread = make_thread(f, "a");
 	put(f, &thread, "x", "1");
 	store_close(f->store);

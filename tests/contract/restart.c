@@ -121,7 +121,7 @@ static void test_R1__reopen__root_and_ledger_are_kept_and_claims_are_not(void **
 static void test_S1__store_file__is_0600(void **state)
 {
 	struct fixture *f = *state;
-	needs_persistence(f);
+	needs_file(f);
 	struct stat st;
 	assert_int_equal(stat(strchr(f->where, '/'), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -130,7 +130,7 @@ static void test_S1__store_file__is_0600(void **state)
 static void test_R2__open_without_create__ENOENT_with_a_sentence(void **state)
 {
 	struct fixture *f = *state;
-	needs_persistence(f);
+	needs_file(f);
 	struct store_options options = {.timeout_ms = 100};
 	struct errtext error = {0};
 	struct store *store = NULL;
@@ -144,7 +144,7 @@ static void test_R2__open_without_create__ENOENT_with_a_sentence(void **state)
 static void test_F5__second_open__EBUSY_with_the_pid(void **state)
 {
 	struct fixture *f = *state;
-	needs_persistence(f);
+	needs_file(f);
 	pid_t first = getpid(), child = fork();
 	if (child == 0) {
 		struct store_options options = {.create = true, .timeout_ms = 100};
@@ -165,8 +165,11 @@ static void test_C2__peek__reads_beside_the_one_that_has_it(void **state)
 {
 	struct fixture *f = *state;
 	needs_persistence(f);
-	struct store_options options = {
-		.peek = true, .read_only = true, .timeout_ms = 1000, .clock = &f->clock.clock};
+	struct store_options options = {.peek = true,
+		.read_only = true,
+		.timeout_ms = 1000,
+		.clock = &f->clock.clock,
+		.server.prefix = f->prefix};
 	struct errtext error = {0};
 	struct store *store = NULL;
 	struct thread_info thread = make_thread(f, "a"), found;

@@ -4,7 +4,9 @@ local token = redis.call('HGET', KEYS[1], ARGV[1])
 if token then
 	local number, reply = string.match(token, '^(%d+) (.*)$')
 	if tonumber(number) == tonumber(ARGV[2]) and reply ~= '' then
-		return {1, unpack(cmsgpack.unpack(reply))}
+		local answer = cmsgpack.unpack(reply)
+		table.insert(answer, 1, 1)
+		return answer
 	end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ')

@@ -1,0 +1,140 @@
+/* One call on the pool: its deadline, what is sent and answered, and what is said of failures. */
+#include "inside.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 200, LOADS_MAX = 4 };
+
+void call_init(struct call *call, struct redis_pool *pool, const char *about)
+{
+	*call = (struct call){
+		.pool = pool,
+		.about = about ? about : "",
+		.deadline_ms = wait_now_ms() + pool->timeout_ms,
+		.pause_ms = PAUSE_LEAST_MS,
+	};
+}
+
+bool call_pause(struct call *call)
+{
+	int64_t until = wait_now_ms() + call->pause_ms;
+
+	if (until > call->deadline_ms)
+		until = call->deadline_ms;
+	if (call->pause_ms < PAUSE_MOST_MS)
+		call->pause_ms *= 2;
+	return wait_until(&call->pool->waiter, until) == 0 && wait_left_ms(call->deadline_ms) > 0;
+}
+
+/*
+ * On a connection that was idle silence may mean that it is dead without our knowing: half of the
+ * timeout is kept for another one.
+ */
+static int silence_ms(const struct call *call, const struct slot *slot)
+{
+	return slot->link->fresh ? 0 : call->pool->timeout_ms / 2;
+}
+
+int slot_exchange(struct call *call, struct slot *slot, const struct redis_args *commands,
+	size_t count, redisReply **replies)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = link_add(slot->link, &commands[i]);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		rc = link_receive(slot->link, call->deadline_ms,
+			i == 0 ? silence_ms(call, slot) : 0, &replies[i]);
+		slot->link->fresh = false;
+	}
+	if (rc < 0)
+		slot_break(call, slot, rc);
+	return rc;
+}
+
+void call_about(const struct call *call, char text[ABOUT_MAX])
+{
+	snprintf(text, ABOUT_MAX, *call->about ? "thread %s: " : "%s", call->about);
+}
+
+static void script_text(
+	const struct call *call, const struct reply_error *error, char *text, size_t size)
+{
+	*text = '\0';
+	if (call->script && error->line)
+		snprintf(text, size, " (script %s, line %u)", call->script->name, error->line);
+	else if (call->script)
+		snprintf(text, size, " (script %s)", call->script->name);
+}
+
+int call_failed(struct call *call, const struct reply_error *error)
+{
+	char about[ABOUT_MAX], script[100];
+
+	if (error->kind == REPLY_OURS || !trouble_is_new(call->pool, error->code, call->about))
+		return error->rc;
+	script_text(call, error, script, sizeof(script));
+	call_about(call, about);
+	log_error("%sthe Redis server answered %s%s: %s", about, error->code, script,
+		error->sentence);
+	return error->rc;
+}
+
+/* Whether what befell a call has not been said already by what was said of the server. */
+static bool is_news(struct call *call, const char *kind)
+{
+	pthread_mutex_lock(&call->pool->lock);
+	bool known = call->pool->stopped || call->pool->away;
+	pthread_mutex_unlock(&call->pool->lock);
+	return !known && trouble_is_new(call->pool, kind, call->about);
+}
+
+static void broken_log(struct call *call, int rc)
+{
+	char about[ABOUT_MAX];
+
+	call_about(call, about);
+	if (rc == -ETIMEDOUT && is_news(call, "silence"))
+		log_error("%sthe Redis server did not answer in time", about);
+	else if (rc == -EPROTO && is_news(call, "garbage"))
+		log_error("%sthe Redis server answered what no Redis server does", about);
+	else if (rc != -ETIMEDOUT && rc != -EPROTO && is_news(call, "broken"))
+		log_error("%sthe Redis server broke off the connection", about);
+}
+
+int call_broken(struct call *call, int rc)
+{
+	if (rc == -ENOMEM)
+		return rc;
+	/* The first time the next connection is made at once. */
+	if (rc != -EPROTO && wait_left_ms(call->deadline_ms) > 0 &&
+		(call->breaks++ == 0 || call_pause(call)))
+		return -EAGAIN;
+	broken_log(call, rc);
+	return link_errno(rc);
+}
+
+int call_refused(struct call *call, const struct reply_error *error)
+{
+	if (error->kind == REPLY_NOSCRIPT && call->script && call->loads++ < LOADS_MAX) {
+		script_forget(call->pool, call->script);
+		return -EAGAIN;
+	}
+	if (error->kind == REPLY_LATER && call_pause(call))
+		return -EAGAIN;
+	return call_failed(call, error);
+}
+
+int call_unconnected(struct call *call, int rc)
+{
+	struct reply_error crowded;
+
+	if (rc != -EAGAIN)
+		return rc; /* logged as the server's being away */
+	reply_error_read("ERR max number of clients", &crowded);
+	return call_refused(call, &crowded);
+}

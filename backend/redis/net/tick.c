@@ -1,0 +1,81 @@
+/* What has to be done every few seconds: tokens kept alive, the clock measured, idle links closed.
+ */
+#include "inside.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+enum {
+	IDLE_MS = 60000,
+	TOKENS_MS = 24 * 3600 * 1000, /* a mount that died leaves them for so long */
+};
+
+static void keep_command(const struct redis_pool *pool, struct redis_args *ret)
+{
+	redis_args_add(ret, "PEXPIRE");
+	redis_args_add(ret, pool->tokens_key);
+	redis_args_add_number(ret, TOKENS_MS);
+}
+
+/* With the first write of each connection: the next tick may never come. */
+void tokens_keep(struct call *call, struct slot *slot)
+{
+	CLEAN_ARGS struct redis_args keep = {0};
+	redisReply *reply = NULL;
+
+	if (!slot->link || slot->link->tokens_kept)
+		return;
+	slot->link->tokens_kept = true;
+	keep_command(call->pool, &keep);
+	slot_exchange(call, slot, &keep, 1, &reply);
+	freeReplyObject(reply);
+}
+
+static void offset_note(struct redis_pool *pool, const struct slot *slot)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->clock_offset_ms = slot->link->clock_offset_ms;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static int tick_once(struct call *call, struct slot *slot)
+{
+	CLEAN_ARGS struct redis_args keep = {0};
+	CLEAN_ARGS struct redis_args time = {0};
+	redisReply *replies[2] = {NULL, NULL};
+	int rc = slot_connect(call, slot, false);
+
+	if (rc < 0)
+		return call_unconnected(call, rc);
+	keep_command(call->pool, &keep);
+	redis_args_add(&time, "TIME");
+	const struct redis_args both[] = {time, keep};
+	int64_t before_ms = clock_now_ms(clock_steady());
+	rc = slot_exchange(call, slot, both, 2, replies);
+	if (rc == 0) {
+		link_learn_clock(slot->link, replies[0], before_ms);
+		offset_note(call->pool, slot);
+	} else {
+		rc = call_broken(call, rc);
+	}
+	freeReplyObject(replies[0]);
+	freeReplyObject(replies[1]);
+	return rc;
+}
+
+void redis_pool_tick(struct redis_pool *pool)
+{
+	struct call call;
+	struct slot *slot;
+	int rc;
+
+	slots_close_idle(pool, wait_now_ms() - IDLE_MS);
+	call_init(&call, pool, "");
+	if (slot_take(&call, &slot) < 0)
+		return;
+	do {
+		rc = tick_once(&call, slot);
+	} while (rc == -EAGAIN);
+	slot_give(&call, slot);
+}

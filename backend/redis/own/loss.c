@@ -1,0 +1,178 @@
+/* Loss noticed: threads whose data the server no longer has, a store that went back in time (R5).
+ */
+#include "inside.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { ERASE_SLACK_MS = 1000 }; /* what our idea of the server's clock may be late */
+
+static const struct redis_script script_set = {"set", SCRIPT_WRITES, lua_set};
+static const struct redis_script script_names = {"names", SCRIPT_READS, lua_names};
+
+void own_lost(struct own_store *s, const struct thread_info *info)
+{
+	struct thread_info known;
+	if (!known_lose(&s->known, info->gen, &known))
+		return; /* said already */
+	pthread_mutex_lock(&s->lock);
+	s->lost++;
+	pthread_mutex_unlock(&s->lock);
+	log_error("thread %s: %s has lost it: it was there and its data is gone; `turnfs why %s` "
+		  "tells more",
+		known.id, s->storage, known.id);
+	own_notice(s, &(struct store_notice){.kind = NOTICE_DATA_LOST,
+			      .id = known.id,
+			      .gen = known.gen,
+			      .info = &known});
+}
+
+/* Somebody else touched its keys: evicted them, or changed them without saying so. */
+void own_loss_look(struct own_store *s, uint64_t gen)
+{
+	struct thread_info info, known;
+	struct thread_ref ref = {.id = "", .gen = gen};
+	if (own_thread_stat(&s->store, ref, &info) < 0)
+		return; /* erased, or the rows are gone too: own_loss_check() sees that */
+	if (known_get(&s->known, gen, &known)) {
+		struct own_call call CLEAN_CALL = {0};
+		own_read_begin(s, &call);
+		redis_args_add_unsigned(&call.args, gen);
+		redis_args_add(&call.args, "");
+		redis_args_add(&call.args, "1");
+		redis_args_add(&call.args, "");
+		if (own_read(s, &script_names, &call, info.id) == 0 && call.reply->elements > 0 &&
+			info.deadline_ms > own_now_ms(&s->store) + ERASE_SLACK_MS)
+			own_said(s, call.reply, ref);
+	}
+	own_notice(s, &(struct store_notice){.kind = NOTICE_FILE, .id = info.id, .gen = gen});
+}
+
+/* epoch and revision; "" and 0 where they are not. */
+static int read_epoch(struct own_store *s, char epoch[33], uint64_t *ret_revision)
+{
+	struct own_call call CLEAN_CALL = {0};
+	char keys[2][256];
+	snprintf(keys[0], sizeof(keys[0]), "%sepoch", s->prefix);
+	snprintf(keys[1], sizeof(keys[1]), "%srevision", s->prefix);
+	redis_args_add(&call.args, "MGET");
+	redis_args_add(&call.args, keys[0]);
+	redis_args_add(&call.args, keys[1]);
+	int rc = redis_read(s->pool, &call.args, "", &call.reply);
+	if (rc < 0)
+		return rc;
+	const redisReply *text = own_string_at(call.reply, 0), *number;
+	number = own_string_at(call.reply, 1);
+	snprintf(epoch, 33, "%s", text ? text->str : "");
+	*ret_revision = 0;
+	return number ? own_number_parse(number, ret_revision) : 0;
+}
+
+/* A new epoch, unless another mount was first. */
+static int make_epoch(struct own_store *s, char epoch[33])
+{
+	struct own_call call CLEAN_CALL = {0};
+	unsigned char random[16];
+	char key[256], made[33];
+	uint64_t revision;
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(made + 2 * i, 3, "%02x", random[i]);
+	snprintf(key, sizeof(key), "%sepoch", s->prefix);
+	redis_args_add(&call.args, "SET");
+	redis_args_add(&call.args, key);
+	redis_args_add(&call.args, made);
+	redis_args_add(&call.args, "NX"); /* so that doing it twice is doing it once */
+	int rc = redis_read(s->pool, &call.args, "", &call.reply);
+	return rc < 0 ? rc : read_epoch(s, epoch, &revision);
+}
+
+int own_epoch_begin(struct own_store *s, struct errtext *error)
+{
+	int rc = read_epoch(s, s->epoch, &s->revision_seen);
+	if (rc == 0 && !s->epoch[0] && !s->options.read_only && !s->options.peek)
+		rc = make_epoch(s, s->epoch);
+	if (rc < 0)
+		errtext_set(error, rc, "%s cannot be read: %s", s->storage, strerror(-rc));
+	return rc;
+}
+
+/* Of known threads those whose rows are gone too. */
+static void find_lost(struct own_store *s)
+{
+	uint64_t gens[OWN_PAGE_MAX];
+	size_t after = 0, count;
+	while ((count = known_page(&s->known, after, OWN_PAGE_MAX, gens)) > 0) {
+		struct own_call call CLEAN_CALL = {0};
+		char key[256];
+		snprintf(key, sizeof(key), "%sthreads", s->prefix);
+		redis_args_add(&call.args, "HMGET");
+		redis_args_add(&call.args, key);
+		for (size_t i = 0; i < count; i++)
+			redis_args_add_unsigned(&call.args, gens[i]);
+		if (redis_read(s->pool, &call.args, "", &call.reply) < 0)
+			return;
+		after += count;
+		int64_t now = own_now_ms(&s->store);
+		for (size_t i = 0; i < count; i++) {
+			struct thread_info info;
+			if (own_string_at(call.reply, i) || !known_get(&s->known, gens[i], &info) ||
+				info.deadline_ms <= now)
+				continue;
+			own_lost(s, &info);
+			after--;
+		}
+	}
+}
+
+/* Numbers and revisions go on where they were, whatever the store remembers. */
+static void go_forward(struct own_store *s, uint64_t revision, uint64_t number)
+{
+	enum { MARGIN = 1 << 20 }; /* what others may have been given meanwhile */
+	struct own_call call CLEAN_CALL = {0};
+	redis_args_add(&call.args, s->prefix);
+	redis_args_add(&call.args, "forward");
+	redis_args_add_unsigned(&call.args, revision + MARGIN);
+	redis_args_add_unsigned(&call.args, number + MARGIN);
+	if (own_write(s, &script_set, &call, false, "") < 0)
+		log_warning("%s: numbers could not be moved on behind those given out", s->storage);
+}
+
+void own_loss_check(struct own_store *s)
+{
+	char epoch[33];
+	uint64_t revision;
+	if (read_epoch(s, epoch, &revision) < 0)
+		return;
+	pthread_mutex_lock(&s->lock);
+	bool flushed = s->epoch[0] && strcmp(epoch, s->epoch) != 0;
+	bool back = flushed || revision < s->revision_seen;
+	uint64_t seen = s->revision_seen, number = s->number_seen;
+	if (back)
+		snprintf(s->went_back, sizeof(s->went_back),
+			flushed ? "the server's data was flushed or replaced while this was "
+				  "mounted; what was in it before is lost"
+				: "the server went back in time (an older dump, or a failover that "
+				  "lost writes): up to %llu changes are lost",
+			(unsigned long long)(seen - revision));
+	if (!back && revision > seen)
+		s->revision_seen = revision;
+	pthread_mutex_unlock(&s->lock);
+	if (!back)
+		return;
+	log_error("%s: %s", s->storage, s->went_back);
+	find_lost(s);
+	bool writes = !s->options.read_only && !s->options.peek;
+	if (!epoch[0] && (!writes || make_epoch(s, epoch) < 0))
+		epoch[0] = '\0';
+	if (writes)
+		go_forward(s, seen, number);
+	pthread_mutex_lock(&s->lock);
+	memcpy(s->epoch, epoch, sizeof(s->epoch));
+	s->revision_seen = revision;
+	pthread_mutex_unlock(&s->lock);
+}

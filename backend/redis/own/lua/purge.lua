@@ -1,0 +1,18 @@
+-- Erases threads whose grace is over, or whose keys the server has erased by itself: ARGV[10] at the
+-- most. Each gets its line in the ledger (cause ARGV[11]).
+--@ write
+--@ ledger
+local purged = 0
+for _, due in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'deadlines', '-inf', text(now), 'LIMIT', 0, 200)) do
+	local row = thread_get(prefix, due)
+	if not row then
+		redis.call('ZREM', prefix .. 'deadlines', due)
+	elseif purged < tonumber(ARGV[10]) and not is_live(row, now) and
+		(now - tonumber(row[DEADLINE]) >= grace or tonumber(row[ERASE]) <= now) then
+		ledger_put(prefix, text(now), due, ARGV[11], row[TTL], row[DEADLINE], row[TURNS], row[ID], '')
+		thread_erase(prefix, due, row)
+		tell(prefix, writer, 'G', due, row)
+		purged = purged + 1
+	end
+end
+return finish{purged}

@@ -1,0 +1,287 @@
+/* The contract of a store that several handles have at once: what each is told, claimed and lost.
+ */
+#include "contract.h"
+
+#include "server.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { HEARD_MAX = 64, WAIT_MS = 5000 };
+
+/* A second handle of a test's store, and what it was told. */
+struct other {
+	struct store *store;
+	pthread_mutex_t lock;
+	size_t count;
+	struct heard {
+		enum notice_kind kind;
+		uint64_t gen;
+		char id[64], name[64]; /* "": none */
+	} heard[HEARD_MAX];
+};
+
+static void on_notice(void *arg, const struct store_notice *notice)
+{
+	struct other *other = arg;
+	pthread_mutex_lock(&other->lock);
+	if (other->count < HEARD_MAX) {
+		struct heard *heard = &other->heard[other->count++];
+		heard->kind = notice->kind;
+		heard->gen = notice->gen;
+		snprintf(heard->id, sizeof(heard->id), "%s", notice->id ? notice->id : "");
+		snprintf(heard->name, sizeof(heard->name), "%s", notice->name ? notice->name : "");
+	}
+	pthread_mutex_unlock(&other->lock);
+}
+
+static struct other *other_open(struct fixture *f)
+{
+	struct other *other = calloc(1, sizeof(*other));
+	struct errtext error = {0};
+	assert_non_null(other);
+	pthread_mutex_init(&other->lock, NULL);
+	struct store_options options = {
+		.create = true,
+		.timeout_ms = 2000,
+		.grace_ms = GRACE_H * HOUR_MS,
+		.clock = &f->clock.clock,
+		.server.prefix = f->prefix,
+		.on_notice = on_notice,
+		.arg = other,
+	};
+	if (contract_open(f, &options, &other->store, &error) < 0)
+		fail_msg("%s: %s", f->where, error.text);
+	return other;
+}
+
+static void other_close(struct other *other)
+{
+	store_close(other->store);
+	pthread_mutex_destroy(&other->lock);
+	free(other);
+}
+
+static bool heard(struct other *other, enum notice_kind kind, uint64_t gen, const char *name)
+{
+	bool found = false;
+	pthread_mutex_lock(&other->lock);
+	for (size_t i = 0; i < other->count; i++)
+		found = found || (other->heard[i].kind == kind && other->heard[i].gen == gen &&
+					 !strcmp(other->heard[i].name, name));
+	pthread_mutex_unlock(&other->lock);
+	return found;
+}
+
+static void moment(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+static void assert_hears(struct other *other, enum notice_kind kind, uint64_t gen, const char *name)
+{
+	for (int i = 0; i < WAIT_MS / 2; i++) {
+		if (heard(other, kind, gen, name))
+			return;
+		moment();
+	}
+	fail_msg("no notice of kind %d for %llu %s", (int)kind, (unsigned long long)gen, name);
+}
+
+static void forget(struct other *other)
+{
+	pthread_mutex_lock(&other->lock);
+	other->count = 0;
+	pthread_mutex_unlock(&other->lock);
+}
+
+static void test_F6__what_one_handle_changes__the_other_is_told(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a");
+	uint32_t number;
+	assert_hears(other, NOTICE_THREAD, thread.gen, "");
+	put(f, &thread, "notes", "text");
+	assert_hears(other, NOTICE_FILE, thread.gen, "notes");
+	assert_int_equal(try_append(f, &thread, "user", "t", STORE_RENEW, &number), 0);
+	assert_hears(other, NOTICE_FILE, thread.gen, "000001-user.md");
+	forget(other);
+	assert_int_equal(
+		try_rename(f, &thread, "notes", STORE_REVISION_ANY, "n", STORE_REVISION_ANY), 0);
+	assert_hears(other, NOTICE_FILE, thread.gen, "notes");
+	assert_hears(other, NOTICE_FILE, thread.gen, "n");
+	forget(other);
+	assert_int_equal(store_thread_rename(f->store, ref_of(&thread), "b", false, 1, &thread), 0);
+	assert_hears(other, NOTICE_THREAD, thread.gen, "");
+	assert_string_equal(other->heard[0].id, "b");
+	other_close(other);
+}
+
+static void test_F6__what_a_handle_changes_itself__it_is_not_told(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a"), last;
+	struct store *store = f->store;
+	assert_hears(other, NOTICE_THREAD, thread.gen, "");
+	forget(other);
+	f->store = other->store;
+	put(f, &thread, "mine", "text");
+	f->store = store;
+	last = make_thread(f, "last");
+	assert_hears(other, NOTICE_THREAD, last.gen, "");
+	assert_false(heard(other, NOTICE_FILE, thread.gen, "mine"));
+	assert_false(heard(other, NOTICE_FILE, thread.gen, ""));
+	other_close(other);
+}
+
+static void test_F6__a_program_that_tells_nobody__is_noticed_all_the_same(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a");
+	put(f, &thread, "x", "text");
+	assert_hears(other, NOTICE_FILE, thread.gen, "x");
+	forget(other);
+	server_command("HSET %s{a}:%llu:text x TEXT", f->prefix, (unsigned long long)thread.gen);
+	assert_hears(other, NOTICE_FILE, thread.gen, "");
+	other_close(other);
+}
+
+static void test_W5__claim__is_seen_by_the_other_handle(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a");
+	struct thread_ref ref = ref_of(&thread);
+	assert_int_equal(store_claim(f->store, ref, "000001-user.md"), 0);
+	assert_int_equal(store_claim(other->store, ref, "000001-user.md"), -EEXIST);
+	assert_int_equal(store_claim(other->store, ref, "000001-tool.md"), -EEXIST);
+	assert_int_equal(store_claim(other->store, ref, "000002-user.md"), 0);
+	store_unclaim(f->store, ref, "000001-user.md");
+	assert_int_equal(store_claim(other->store, ref, "000001-user.md"), 0);
+	other_close(other); /* a handle's claims end with it */
+	assert_int_equal(store_claim(f->store, ref, "000002-user.md"), 0);
+	advance_ms(f, 31 * 1000); /* and with their lease, should it have died */
+	other = other_open(f);
+	assert_int_equal(store_claim(other->store, ref, "000002-user.md"), 0);
+	other_close(other);
+}
+
+static void test_W6__append__passes_over_what_the_other_has_claimed(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a");
+	uint32_t number = 0;
+	assert_int_equal(store_claim(other->store, ref_of(&thread), "000001-user.md"), 0);
+	assert_int_equal(try_append(f, &thread, "user", "t", 0, &number), 0);
+	assert_int_equal(number, 2);
+	other_close(other);
+}
+
+static void test_R5__a_thread_whose_data_is_gone__EIO_and_told(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a"), info;
+	struct blob *text = NULL;
+	struct file_page page;
+	uint32_t number;
+	put(f, &thread, "x", "text");
+	assert_int_equal(store_thread_find(other->store, "a", &info), 0);
+	server_command("DEL %s{a}:%llu:names", f->prefix, (unsigned long long)thread.gen);
+	server_command("DEL %s{a}:%llu:files", f->prefix, (unsigned long long)thread.gen);
+	server_command("DEL %s{a}:%llu:text", f->prefix, (unsigned long long)thread.gen);
+	assert_hears(other, NOTICE_DATA_LOST, thread.gen, "");
+	struct thread_ref ref = ref_of(&thread);
+	assert_int_equal(store_file_read(f->store, ref, "x", &text, &(struct file_info){0}), -EIO);
+	assert_int_equal(store_file_list(f->store, ref, "", 10, false, &page), -EIO);
+	assert_int_equal(try_append(f, &thread, "user", "t", STORE_RENEW, &number), -EIO);
+	other_close(other);
+}
+
+static void test_R5__a_store_that_was_flushed__EIO_until_the_deadline(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a"), info;
+	struct store_health health;
+	put(f, &thread, "x", "text");
+	assert_int_equal(store_thread_find(other->store, "a", &info), 0);
+	server_command("FLUSHALL");
+	assert_hears(other, NOTICE_DATA_LOST, thread.gen, "");
+	assert_int_equal(store_thread_find(other->store, "a", &info), -EIO);
+	assert_int_equal(store_thread_stat(other->store, ref_of(&thread), &info), -EIO);
+	assert_int_equal(store_thread_find(other->store, "never", &info), -ENOENT);
+	assert_int_equal(store_health(other->store, false, &health), 0);
+	assert_int_equal(health.state, HEALTH_DEGRADED);
+	assert_non_null(strstr(health.problem, "flushed"));
+	advance_ms(f, HOUR_MS);
+	assert_int_equal(store_thread_find(other->store, "a", &info), -ENOENT);
+	other_close(other);
+}
+
+static void test_M5__a_store_that_was_flushed__numbers_do_not_begin_again(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a");
+	uint64_t first = 0, revision = put(f, &thread, "x", "text");
+	assert_hears(other, NOTICE_FILE, thread.gen, "x");
+	assert_int_equal(store_reserve(other->store, 10, &first), 0);
+	struct thread_info info;
+	assert_int_equal(store_thread_stat(other->store, ref_of(&thread), &info), 0);
+	forget(other);
+	server_command("FLUSHALL");
+	assert_hears(other, NOTICE_LOST, 0, "");
+	uint64_t next = 0;
+	assert_int_equal(store_reserve(other->store, 1, &next), 0);
+	assert_true(next > first + 9);
+	struct thread_info again = make_thread(f, "b");
+	assert_true(again.revision > revision);
+	other_close(other);
+}
+
+static void test_T6__a_thread__has_keys_that_the_server_erases(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct thread_info thread = make_thread(f, "{a} b");
+	put(f, &thread, "x", "text");
+	static const char *const keys[] = {"names", "files", "text"};
+	for (size_t i = 0; i < 3; i++) {
+		long long left = server_command("PTTL %s{%%7Ba%%7D\\x20b}:%llu:%s", f->prefix,
+			(unsigned long long)thread.gen, keys[i]);
+		assert_true(left > (1 + GRACE_H) * HOUR_MS - 60000);
+		assert_true(left <= (1 + GRACE_H) * HOUR_MS);
+	}
+}
+
+int contract_shared(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CONTRACT_TEST(test_F6__what_one_handle_changes__the_other_is_told),
+		CONTRACT_TEST(test_F6__what_a_handle_changes_itself__it_is_not_told),
+		CONTRACT_TEST(test_F6__a_program_that_tells_nobody__is_noticed_all_the_same),
+		CONTRACT_TEST(test_W5__claim__is_seen_by_the_other_handle),
+		CONTRACT_TEST(test_W6__append__passes_over_what_the_other_has_claimed),
+		CONTRACT_TEST(test_R5__a_thread_whose_data_is_gone__EIO_and_told),
+		CONTRACT_TEST(test_R5__a_store_that_was_flushed__EIO_until_the_deadline),
+		CONTRACT_TEST(test_M5__a_store_that_was_flushed__numbers_do_not_begin_again),
+		CONTRACT_TEST(test_T6__a_thread__has_keys_that_the_server_erases),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
