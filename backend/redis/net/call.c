@@ -131,10 +131,11 @@ int call_refused(struct call *call, const struct reply_error *error)
 
 int call_unconnected(struct call *call, int rc)
 {
-	struct reply_error crowded;
-
 	if (rc != -EAGAIN)
 		return rc; /* logged as the server's being away */
-	reply_error_read("ERR max number of clients", &crowded);
-	return call_refused(call, &crowded);
+	if (call_pause(call))
+		return rc;
+	if (is_news(call, "refusal"))
+		log_error("the Redis server takes no connection: %s", call->refusal.text);
+	return -EIO;
 }

@@ -67,6 +67,7 @@ struct call {
 	const struct redis_script *script; /* or NULL; for logs */
 	int64_t deadline_ms;
 	int pause_ms; /* before the server is asked again */
+	struct errtext refusal; /* why no connection could be had, for now */
 	unsigned breaks; /* connections that broke under it */
 	unsigned loads; /* how often the server did not know the script */
 	char sha[SHA_MAX]; /* of the script that is being called */

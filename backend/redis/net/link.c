@@ -13,6 +13,7 @@ enum {
 	OUT_LEAST = 4 << 10, /* so that no buffer with a password in it is moved */
 	OUT_KEPT = 64 << 10, /* of the buffer for sending, between calls */
 	ELEMENTS_MAX = 4 << 20, /* in all arrays of one reply: a page has thousands at most */
+	PUMP_MAX = 1 << 20, /* read at a time by link_pump() */
 	REPLY_MAX = 1 << 30, /* bytes that wait for the rest of a reply; a value has 512 MiB */
 };
 
@@ -150,12 +151,11 @@ int link_pump(struct link *link)
 	drain(link);
 	do {
 		rc = fill(link);
-	} while (rc > 0 && link->more);
+	} while (rc > 0 && link->more && link->reader->len - link->reader->pos < PUMP_MAX);
 	return rc < 0 ? rc : 0;
 }
 
-/* Waits until something can be sent or read. 0, or -errno: ETIMEDOUT. */
-static int await(struct link *link, int64_t deadline_ms)
+struct pollfd link_poll(const struct link *link)
 {
 	struct pollfd fd = {.fd = link->fd, .events = POLLIN};
 
@@ -163,6 +163,13 @@ static int await(struct link *link, int64_t deadline_ms)
 		fd.events |= POLLOUT;
 	if (link->tls)
 		fd.events |= tls_events(link->tls);
+	return fd;
+}
+
+/* Waits until something can be sent or read. 0, or -errno: ETIMEDOUT. */
+static int await(struct link *link, int64_t deadline_ms)
+{
+	struct pollfd fd = link_poll(link);
 	int rc = wait_poll(link->waiter, &fd, 1, deadline_ms);
 	if (rc < 0)
 		return rc;

@@ -58,11 +58,16 @@ int link_add(struct link *link, const struct redis_args *args);
  */
 int link_receive(struct link *link, int64_t deadline_ms, int silence_ms, redisReply **ret);
 
-/* A reply that has come already, into *ret; NULL if there is none. Reads without waiting. */
+/*
+ * For who waits for several: what to poll for; then pump, which sends and reads what can be without
+ * waiting; then the replies that have come whole, until *ret is NULL. 0 or -errno as above; what
+ * had come before a failure can still be asked for.
+ */
+struct pollfd link_poll(const struct link *link);
 int link_pump(struct link *link);
 int link_reply(struct link *link, redisReply **ret);
 
-/* Tells clock and identity anew from the replies of TIME and INFO (either may be NULL). */
+/* Measures the server's clock by a reply of TIME, asked for at before_ms of clock_steady(). */
 void link_learn_clock(struct link *link, const redisReply *time, int64_t before_ms);
 
 /* Whether a reply is an error, text and all. */

@@ -6,9 +6,9 @@
  * name was resolved and connected to once more), EACCES (NOAUTH, WRONGPASS, NOPERM), ETIMEDOUT (no
  * answer in time, or none could be connected to), EIO (WRONGTYPE, bad protocol, and what is left of
  * LOADING, BUSY, MASTERDOWN, TRYAGAIN and too many clients when they have been retried until the
- * timeout), ENOMEM. Each is logged once, with `about` (a thread, or "" ), never with an argument;
- * while the server is away that it is away is logged once, and once that it is back.
- * An answer of our own scripts "-TURNFS NAME …" becomes -NAME (ENOENT, EEXIST, ESTALE, EDQUOT …),
+ * timeout), ENOMEM, EMFILE. Each is logged once, with `about` (a thread, or "" ), never with an
+ * argument; while the server is away that it is away is logged once, and once that it is back. An
+ * answer of our own scripts "-TURNFS NAME …" becomes -NAME (ENOENT, EEXIST, ESTALE, EDQUOT …),
  * which is not logged; an unknown NAME is -EIO.
  */
 #pragma once
@@ -91,8 +91,3 @@ void redis_pool_tick(struct redis_pool *pool);
 
 /* Whether the last call reached the server; if not, -errno of why in *ret_error. */
 bool redis_pool_is_up(struct redis_pool *pool, int *ret_error);
-
-/* A connection of one's own, ready for use (AUTH, SELECT done), for watch.c; close with
- * redisFree().
- */
-int redis_pool_connect(struct redis_pool *pool, redisContext **ret);

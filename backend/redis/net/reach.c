@@ -103,8 +103,8 @@ static void turn_end(struct redis_pool *pool)
 static int slot_attempt(struct call *call, struct slot *slot, bool probes)
 {
 	struct redis_pool *pool = call->pool;
-	struct errtext error = {""};
-	int rc = pool_link_open(pool, &pool->waiter, call->deadline_ms, &slot->link, &error);
+	int rc =
+		pool_link_open(pool, &pool->waiter, call->deadline_ms, &slot->link, &call->refusal);
 
 	if (probes)
 		turn_end(pool);

@@ -102,7 +102,9 @@ static int sync_once(struct call *call, struct slot *slot)
 
 	if (rc < 0)
 		return call_unconnected(call, rc);
-	if (!slot->link->facts.waitaof)
+	/* Where INFO is forbidden the version is unknown: it is asked, and may not know the
+	 * command. */
+	if (*slot->link->facts.version && !slot->link->facts.waitaof)
 		return 0;
 	rc = same_run(call, slot);
 	if (rc < 0)

@@ -27,7 +27,11 @@ struct redis_watch_options {
 	void *arg;
 };
 
-/* Returns when on_state(true) was called, or with -errno when that took longer than the timeout. */
+/*
+ * Returns when on_state(true) was called, or with -errno when that took longer than the timeout.
+ * At once: EACCES (the ACL forbids CLIENT or SUBSCRIBE), EINVAL (older than Redis 6, or no prefixes
+ * of which one begins another); the log says which.
+ */
 int redis_watch_start(struct redis_pool *pool, const struct redis_watch_options *options,
 	struct redis_watch **ret);
 void redis_watch_stop(struct redis_watch *watch); /* takes NULL; joins the thread */

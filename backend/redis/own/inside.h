@@ -41,7 +41,7 @@ struct own_store {
 	struct { /* only the watch's thread uses it: notice.c */
 		struct own_told {
 			uint64_t gen;
-			bool seen[3]; /* its keys, in this batch of invalidations */
+			bool seen[2]; /* its keys, in this batch of invalidations */
 		} told[256];
 		size_t count;
 		bool in_keys;

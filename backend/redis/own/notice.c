@@ -49,13 +49,13 @@ static bool told_key(struct own_store *s, uint64_t gen, int which)
 /* "PREFIX{ID}:GEN:WHAT" -> the generation, and which key it is; 0: none of a thread's. */
 static uint64_t key_parse(const char *key, size_t size, int *ret_which)
 {
-	static const char *const kinds[] = {"names", "files", "text"};
+	static const char *const kinds[] = {"names", "files"};
 	const char *last = memrchr(key, ':', size);
 	const char *before = last ? memrchr(key, ':', (size_t)(last - key)) : NULL;
 	if (!before || before == key || before[-1] != '}')
 		return 0;
 	size_t length = size - (size_t)(last + 1 - key);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 		if (strlen(kinds[i]) == length && !memcmp(last + 1, kinds[i], length)) {
 			*ret_which = i;
 			return strtoull(before + 1, NULL, 10);

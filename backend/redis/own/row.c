@@ -84,6 +84,7 @@ int own_row_parse(const char *text, size_t size, uint64_t gen, struct own_row *r
 	i->ttl_ms = take_signed(&c);
 	i->deadline_ms = never_if_negative(take_signed(&c));
 	row.erase_ms = never_if_negative(take_signed(&c));
+	(void)take_signed(&c); /* when its keys go: the scripts' own */
 	i->doc.ino = take_unsigned(&c);
 	i->doc.revision = take_unsigned(&c);
 	i->doc.flags = take_u32(&c);

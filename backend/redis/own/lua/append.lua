@@ -25,9 +25,9 @@ for i = 1, count do
 	local a = at + (i - 1) * 8
 	local name = string.format('%06d-%s.md', last + i, ARGV[a])
 	local revision = step.revision + i
-	redis.call('HSET', base .. 'text', name, ARGV[a + 7])
-	redis.call('HSET', base .. 'files', name, table.concat({revision, #ARGV[a + 7], ARGV[a + 5],
-		time_ns, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 1], ARGV[a + 6]}, ' '))
+	redis.call('HSET', base .. 'files', '/' .. name, ARGV[a + 7], name, table.concat({revision,
+		#ARGV[a + 7], ARGV[a + 5], time_ns, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 1],
+		ARGV[a + 6]}, ' '))
 	redis.call('ZADD', base .. 'names', 0, name)
 	step.names[i] = name
 	reply[2 + i] = text(revision)

@@ -6,7 +6,7 @@ if live_other(prefix, id, gen, now) or redis.call('HEXISTS', prefix .. 'threads'
 	return refuse('EEXIST')
 end
 local row = {redis.call('INCR', prefix .. 'revision'), 0, 0, 0, 0, 0, ARGV[11], ARGV[12], ARGV[13], ARGV[14], ARGV[15],
-	ARGV[16], ARGV[17], '-1', '-1', ARGV[18], 0, ARGV[19], ARGV[20], ARGV[21], ARGV[22], ARGV[23], ARGV[24], -1, id}
+	ARGV[16], ARGV[17], '-1', '-1', '-1', ARGV[18], 0, ARGV[19], ARGV[20], ARGV[21], ARGV[22], ARGV[23], ARGV[24], -1, id}
 renew(prefix, gen, row, now, grace)
 redis.call('ZADD', prefix .. 'gens', gen, gen)
 redis.call('HSET', prefix .. 'live', id, gen)

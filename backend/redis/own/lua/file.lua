@@ -14,12 +14,12 @@ if #name == 7 and string.match(name, '^%d%d%d%d%d%d%-$') and ARGV[4] == 'number'
 	end
 	name = found
 end
-local file = name and redis.call('HGET', base .. 'files', name)
+local found = name and redis.call('HMGET', base .. 'files', name, ARGV[4] == '1' and '/' .. name or name)
+local file = found and found[1]
 if not file then
 	local erase = tonumber(row[ERASE])
 	if tonumber(row[FILES]) == 0 or redis.call('EXISTS', base .. 'files') == 1 then return {} end
 	return {erase >= 0 and erase <= server_ms() and 'gone' or 'lost'}
 end
 if ARGV[4] ~= '1' then return {name, file} end
-local content = redis.call('HGET', base .. 'text', name)
-return content and {name, file, content} or {'lost'}
+return found[2] and {name, file, found[2]} or {'lost'}

@@ -113,7 +113,7 @@ local function files_read(step)
 		local file = entry.now
 		local moved = file and (file.step ~= step or file.from ~= name)
 		if moved and not file.content then
-			file.content = redis.call('HGET', file.step.base .. 'text', file.from)
+			file.content = redis.call('HGET', file.step.base .. 'files', '/' .. file.from)
 			if not file.content or #file.content ~= file.size then return false end
 		end
 	end
@@ -139,13 +139,12 @@ local function files_write(step)
 		if file and file ~= before then
 			count(row, name, file, 1)
 			file.row[F_REVISION] = step.revision + file.row[F_REVISION]
-			if file.content then redis.call('HSET', base .. 'text', name, file.content) end
+			if file.content then redis.call('HSET', base .. 'files', '/' .. name, file.content) end
 			redis.call('HSET', base .. 'files', name, table.concat(file.row, ' '))
 			redis.call('ZADD', base .. 'names', 0, name)
 		elseif before and not file then
 			redis.call('ZREM', base .. 'names', name)
-			redis.call('HDEL', base .. 'files', name)
-			redis.call('HDEL', base .. 'text', name)
+			redis.call('HDEL', base .. 'files', name, '/' .. name)
 		end
 	end
 end

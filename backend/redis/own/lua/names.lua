@@ -13,7 +13,12 @@ local from = ARGV[3] == '' and '-' or '(' .. ARGV[3]
 local names = redis.call('ZRANGEBYLEX', base .. 'names', from, '+', 'LIMIT', 0, ARGV[4])
 if #names == 0 then return {} end
 local rows = redis.call('HMGET', base .. 'files', unpack(names))
-local contents = ARGV[5] == '1' and redis.call('HMGET', base .. 'text', unpack(names)) or {}
+local contents = {}
+if ARGV[5] == '1' then
+	local fields = {}
+	for i, name in ipairs(names) do fields[i] = '/' .. name end
+	contents = redis.call('HMGET', base .. 'files', unpack(fields))
+end
 local reply = {}
 for i, name in ipairs(names) do
 	reply[#reply + 1] = name

@@ -7,7 +7,9 @@ for _, due in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'deadlines', '-inf', 
 	local row = thread_get(prefix, due)
 	if not row then
 		redis.call('ZREM', prefix .. 'deadlines', due)
-	elseif purged < tonumber(ARGV[10]) and not is_live(row, now) and
+	elseif is_live(row, now) then
+		redis.call('ZADD', prefix .. 'deadlines', row[DEADLINE], due)
+	elseif purged < tonumber(ARGV[10]) and
 		(now - tonumber(row[DEADLINE]) >= grace or tonumber(row[ERASE]) <= now) then
 		ledger_put(prefix, text(now), due, ARGV[11], row[TTL], row[DEADLINE], row[TURNS], row[ID], '')
 		thread_erase(prefix, due, row)

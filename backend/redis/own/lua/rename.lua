@@ -19,14 +19,14 @@ end
 if redis.call('HGET', prefix .. 'live', row[ID]) == gen then redis.call('HDEL', prefix .. 'live', row[ID]) end
 row[ID] = id
 local to = base_of(prefix, row, gen)
-for _, key in ipairs{'names', 'files', 'text', 'claims'} do
+for _, key in ipairs{'names', 'files', 'claims'} do
 	if from ~= to and redis.call('EXISTS', from .. key) == 1 then redis.call('RENAME', from .. key, to .. key) end
 end
 redis.call('HSET', prefix .. 'live', id, gen)
 if not live then
 	row[LIFE] = row[LIFE] + 1
 	renew(prefix, gen, row, now, grace)
-	keys_expire(to, row, skew)
+	keys_expire(to, row, now, skew, false)
 end
 row[CTIME] = time_ns
 row[REVISION] = redis.call('INCR', prefix .. 'revision')

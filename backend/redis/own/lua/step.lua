@@ -34,7 +34,7 @@ local function step_begin(gen, at)
 	local base = base_of(prefix, row, gen)
 	local keys = redis.call('EXISTS', base .. 'names', base .. 'claims')
 	if keys == 0 and tonumber(row[FILES]) > 0 then return nil, 'EIO' end
-	local step = {gen = gen, row = row, base = base, names = {}, keys = keys}
+	local step = {gen = gen, row = row, base = base, names = {}, keys = keys, new = row[FILES] == '0'}
 	at = patch(row, at)
 	step.doc = ARGV[at + 1]
 	if step.doc ~= '' then
@@ -61,10 +61,10 @@ end
 local function step_end(step)
 	local row, gen = step.row, step.gen
 	if step.doc == '+' then
-		redis.call('HSET', step.base .. 'text', '', step.doc_text)
+		redis.call('HSET', step.base .. 'files', '/', step.doc_text)
 		row[DOC_SIZE] = #step.doc_text
 	elseif step.doc == '-' then
-		redis.call('HDEL', step.base .. 'text', '')
+		redis.call('HDEL', step.base .. 'files', '/')
 		row[DOC_SIZE] = '-1'
 	end
 	if step.revive then
@@ -72,7 +72,7 @@ local function step_end(step)
 		redis.call('HSET', prefix .. 'live', row[ID], gen)
 	end
 	if step.renew then renew(prefix, gen, row, now, grace) end
-	keys_expire(step.base, row, skew)
+	keys_expire(step.base, row, now, skew, step.new)
 	row_put(prefix, gen, row)
 	tell(prefix, writer, #step.names > 0 and 'F' or 'T', gen, row, step.names)
 end

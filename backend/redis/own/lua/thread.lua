@@ -3,7 +3,7 @@ if redis.replicate_commands then redis.replicate_commands() end
 
 -- Places in a thread's row. Times stay strings: they do not fit a Lua number.
 local REVISION, LIFE, LAST_TURN, TURNS, FILES, BYTES, MTIME, CTIME = 1, 2, 3, 4, 5, 6, 11, 12
-local TTL, DEADLINE, ERASE, DOC_REVISION, DOC_SIZE, ID = 13, 14, 15, 17, 24, 25
+local TTL, DEADLINE, ERASE, KEEP, DOC_REVISION, DOC_SIZE, ID = 13, 14, 15, 16, 18, 25, 26
 
 -- A number in decimal. Lua itself does that for numbers below 10^14, as all in rows are.
 local function text(number)
@@ -12,7 +12,7 @@ end
 
 local function row_parse(line)
 	local row = {string.match(line,
-		'^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')}
+		'^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')}
 	if #row ~= ID then return nil end
 	return row
 end

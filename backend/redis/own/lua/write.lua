@@ -17,28 +17,36 @@ local function row_put(prefix, gen, row)
 	redis.call('HSET', prefix .. 'threads', gen, row_format(row))
 end
 
--- A new deadline: the row follows, the index of deadlines too.
+-- A new deadline. In the index a thread may stand too early, never too late: whoever finds it there
+-- looks at its row.
 local function renew(prefix, gen, row, now, grace)
-	local ttl = tonumber(row[TTL])
+	local ttl, before = tonumber(row[TTL]), tonumber(row[DEADLINE])
 	if ttl < 0 then
 		row[DEADLINE], row[ERASE] = '-1', '-1'
 		redis.call('ZREM', prefix .. 'deadlines', gen)
-	else
-		row[DEADLINE], row[ERASE] = now + ttl, now + ttl + grace
+		return
+	end
+	row[DEADLINE], row[ERASE] = now + ttl, now + ttl + grace
+	if before < 0 or row[DEADLINE] < before then
 		redis.call('ZADD', prefix .. 'deadlines', text(row[DEADLINE]), gen)
 	end
 end
 
--- All keys of a thread go at one instant. `skew`: what the server's clock is ahead of `now`, which
--- may be a test's.
-local function keys_expire(base, row, skew)
-	local erase = tonumber(row[ERASE])
-	local at = erase >= 0 and text(erase + skew)
-	for _, key in ipairs{base .. 'names', base .. 'files', base .. 'text'} do
-		if at then
-			redis.call('PEXPIREAT', key, at)
-		else
+-- All keys of a thread go at one instant, KEEP: when it is erased, or a little later (a 64th of its
+-- time, a minute at the most), so that not every turn moves it. `new`: a key may have none yet.
+-- `skew`: what the server's clock is ahead of `now`, which may be a test's.
+local function keys_expire(base, row, now, skew, new)
+	local erase, keep = tonumber(row[ERASE]), tonumber(row[KEEP])
+	local most = erase + math.min((erase - now) / 64, 60000)
+	if not new and ((erase < 0 and keep < 0) or (erase >= 0 and keep >= erase and keep <= most)) then
+		return
+	end
+	row[KEEP] = erase < 0 and '-1' or math.floor(math.max(most, erase))
+	for _, key in ipairs{base .. 'names', base .. 'files'} do
+		if erase < 0 then
 			redis.call('PERSIST', key)
+		else
+			redis.call('PEXPIREAT', key, text(row[KEEP] + skew))
 		end
 	end
 end
@@ -46,7 +54,7 @@ end
 -- The thread is no more: every key of it, every index.
 local function thread_erase(prefix, gen, row)
 	local base = base_of(prefix, row, gen)
-	redis.call('UNLINK', base .. 'names', base .. 'files', base .. 'text', base .. 'claims')
+	redis.call('UNLINK', base .. 'names', base .. 'files', base .. 'claims')
 	if redis.call('HGET', prefix .. 'live', row[ID]) == gen then
 		redis.call('HDEL', prefix .. 'live', row[ID])
 	end
