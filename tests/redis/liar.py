@@ -6,13 +6,14 @@ import threading
 
 
 class Liar:
-    """answer(request: bytes) -> bytes, or None to close the connection."""
+    """answer(request: bytes) -> bytes, or None to close the connection. Without a path: on a port."""
 
     def __init__(self, path, answer):
-        self.path, self.answer, self.asked = path, answer, 0
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
+        self.path, self.answer, self.asked, self.heard = path, answer, 0, b""
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.listener.bind(str(path) if path else ("127.0.0.1", 0))
         self.listener.listen(64)
+        self.port = None if path else self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
     @property
@@ -29,6 +30,7 @@ class Liar:
         with contextlib.suppress(OSError), client:
             while request := client.recv(1 << 16):
                 self.asked += 1
+                self.heard += request
                 reply = self.answer(request)
                 if reply is None:
                     return

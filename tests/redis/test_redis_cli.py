@@ -61,7 +61,7 @@ def test_C1__two_prefixes_on_one_server__are_two_stores(server, mount):
 
 
 @pytest.mark.parametrize("url, word", [
-    ("redis://127.0.0.1:99999", "99999"),
+    ("redis://127.0.0.1:99999", "port"),
     ("redis://127.0.0.1:x", "port"),
     ("redis+unix://", "path"),
     ("redis://127.0.0.1:6379/x", "x"),

@@ -111,7 +111,7 @@ def test_F2__user_without_a_permission__EACCES(servers, mount, forbidden):
     assert SECRET_TEXT not in mnt.stderr
 
 
-@pytest.mark.parametrize("credentials", ["", ":wrong@", "nobody:wrong@"], ids=["none", "wrong password", "wrong user"])
+@pytest.mark.parametrize("credentials", ["", ":swordfish@", "nobody:swordfish@"], ids=["none", "wrong password", "wrong user"])
 def test_F2__mount_without_the_right_password__exit_status_1_and_a_sentence(servers, workshop, credentials):
     server = servers(requirepass="sesame")
     path = workshop.base / "m"
@@ -119,7 +119,7 @@ def test_F2__mount_without_the_right_password__exit_status_1_and_a_sentence(serv
     done = workshop.refused(f"redis+unix://{credentials}{server.path}", path, timeout=10)
     assert done.returncode == 1, done
     assert "password" in done.stderr or "NOAUTH" in done.stderr or "WRONGPASS" in done.stderr, done.stderr
-    assert "wrong" not in done.stderr.replace("wrong password", "").replace("WRONGPASS", "").replace("is wrong", "")
+    assert "swordfish" not in done.stderr
 
 
 # Busy for a while

@@ -115,8 +115,11 @@ def test_T4__ttl_shortened_on_one_mount__other_goes_by_the_new_one_whatever_it_h
     read(there / ONE)
     set_attribute(thread, "turnfs.ttl", "600ms")
     deadline = expires(thread)
-    while look_by_turn(there) == 0:
-        assert time.time() <= deadline + LATE + 0.005
+    while True:
+        begun = time.time()
+        if look_by_turn(there):
+            break
+        assert begun <= deadline + LATE, f"still there {begun - deadline:.4f} s after its deadline"
     assert time.time() >= deadline - 0.01
     assert "thread" not in os.listdir(b.path)
 
@@ -261,6 +264,7 @@ def test_T6__deadline_and_grace_over__the_server_has_erased_it(any_server, mount
 
 
 def test_T6__all_keys_of_a_thread__end_at_its_deadline_plus_grace(server, mount):
+    """Not sooner; later by no more than a minute, so that not each turn need move it."""
     mnt = mount(server.url, opts="ttl=1h,grace=2h")
     thread = mnt.thread("some-thread")
     for i in range(5):
@@ -271,11 +275,11 @@ def test_T6__all_keys_of_a_thread__end_at_its_deadline_plus_grace(server, mount)
         ends = {key: client.pexpiretime(key) if hasattr(client, "pexpiretime")
                 else client.execute_command("PEXPIRETIME", key) for key in named(server.keys(), "some-thread")}
     assert ends and len(set(ends.values())) == 1, ends
-    assert abs(next(iter(ends.values())) / 1000 - expires(thread) - 7200) < 0.002
+    assert -0.002 < next(iter(ends.values())) / 1000 - expires(thread) - 7200 < 60.002
     set_attribute(thread, "turnfs.ttl", "never")
     assert {server.cli("PTTL", key) for key in named(server.keys(), "some-thread")} == {-1}
     set_attribute(thread, "turnfs.ttl", "10m")
-    assert all(0 < server.cli("PTTL", key) <= 600_000 + 7_200_000 for key in named(server.keys(), "some-thread"))
+    assert all(0 < server.cli("PTTL", key) <= 660_000 + 7_200_000 for key in named(server.keys(), "some-thread"))
 
 
 def test_T6__number_of_keys__is_fixed_for_a_thread(server, mount):
