@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "notify.h"
+#include "refusals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,18 @@ uint32_t file_highest_draft(struct fs *fs, struct thread *thread)
 		highest = number;
 	fs_unlock(fs);
 	return highest;
+}
+
+/* From now on it commits at its last release, unless it is written. fs->lock held. */
+static void file_emptied(struct file *file)
+{
+	file->emptied = true;
+	file->refusals = refusals_count();
+}
+
+bool file_left_empty(const struct file *file)
+{
+	return file->emptied && file->refusals == refusals_count();
 }
 
 void file_busy(struct fs *fs, struct file *file)
@@ -316,6 +329,26 @@ void file_revert(struct fs *fs, struct node *node)
 	notify_inode(fs, node, true);
 }
 
+void file_unmake(struct fs *fs, struct node *node, bool opened)
+{
+	char name[STORE_NAME_MAX + 1];
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (opened)
+		file->handles--;
+	file_busy(fs, file);
+	bool unmade = file->draft && !file->handles, claimed = file->claimed;
+	struct thread_ref ref = file_where(node, name);
+	if (unmade) {
+		file->unlinked = true;
+		node_unhash(fs, node);
+	}
+	file_idle(fs, file);
+	fs_unlock(fs);
+	if (unmade && claimed)
+		store_unclaim(fs->store, ref, name);
+}
+
 int file_number_free(struct fs *fs, struct thread *thread, const char *name, const char *but)
 {
 	uint32_t number, other;
@@ -372,7 +405,8 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
 			store_unclaim(fs->store, thread_ref(thread), name);
 		return -ENOMEM;
 	}
-	file->draft = file->known = file->loaded = file->emptied = true;
+	file->draft = file->known = file->loaded = true;
+	file_emptied(file);
 	file->claimed = exclusive;
 	file->made_ns = now;
 	file->info = (struct file_info){
@@ -420,7 +454,9 @@ int file_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t
 		file->info.size = (uint64_t)size;
 		file->info.mtime_ns = file->info.ctime_ns = now;
 		file->changes++;
-		file->emptied = handle && !size && !handle->wrote;
+		file->emptied = false;
+		if (handle && !size && !handle->wrote)
+			file_emptied(file);
 	}
 	fs_unlock(fs);
 	if (!rc && !handle)
@@ -456,7 +492,7 @@ int file_cut(struct fs *fs, struct node *node)
 	blob_unref(file->content);
 	file->content = NULL;
 	file->loaded = true;
-	file->emptied = true;
+	file_emptied(file);
 	file->changes++;
 	file->info.size = 0;
 	file->info.mtime_ns = file->info.ctime_ns = now;

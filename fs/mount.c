@@ -14,6 +14,8 @@
 #include "guard.h"
 #include "handle.h"
 #include "ledger.h"
+#include "refusals.h"
+#include "trim.h"
 #include "work.h"
 #include "xattr.h"
 
@@ -151,6 +153,7 @@ static int serve(struct fs *fs)
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	fuse_loop_cfg_set_max_threads(config, session_threads());
 	fuse_loop_cfg_set_idle_threads(config, session_threads());
+	refusals_watch();
 	int rc = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
 	/* A signal's number, and a connection that an umount cut, are ordinary ends. */
@@ -161,6 +164,7 @@ static int fs_start(struct fs *fs)
 {
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
+	trim_init(fs);
 	pthread_cond_init(&fs->backup.moved, NULL);
 	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);
