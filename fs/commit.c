@@ -251,7 +251,7 @@ static struct node *uncommitted(struct fs *fs)
 	struct node *node, *next;
 	HASH_ITER (hh, fs->files, node, next) {
 		struct file *file = node->file;
-		if (file && !file->unlinked && (file->emptied || file->mapped))
+		if (file && !file->unlinked && (file_left_empty(file) || file->mapped))
 			return node;
 	}
 	return NULL;

@@ -320,9 +320,10 @@ int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
 int doc_write(
 	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
 {
+	json_begin();
 	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
 	if (!json_is_object(doc))
-		return -EBADMSG;
+		return json_ran_out() ? -ENOMEM : -EBADMSG;
 	struct thread_info info;
 	int rc = -ESTALE;
 	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)

@@ -8,6 +8,7 @@
 #include "notify.h"
 #include "own.h"
 #include "version.h"
+#include "refusals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,18 @@ uint32_t file_highest_draft(struct fs *fs, struct thread *thread)
 		highest = number;
 	fs_unlock(fs);
 	return highest;
+}
+
+/* From now on it commits at its last release, unless it is written. fs->lock held. */
+static void file_emptied(struct file *file)
+{
+	file->emptied = true;
+	file->refusals = refusals_count();
+}
+
+bool file_left_empty(const struct file *file)
+{
+	return file->emptied && file->refusals == refusals_count();
 }
 
 void file_busy(struct fs *fs, struct file *file)
@@ -344,6 +357,26 @@ void file_revert(struct fs *fs, struct node *node)
 	notify_inode(fs, node, true);
 }
 
+void file_unmake(struct fs *fs, struct node *node, bool opened)
+{
+	char name[STORE_NAME_MAX + 1];
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (opened)
+		file->handles--;
+	file_busy(fs, file);
+	bool unmade = file->draft && !file->handles, claimed = file->claimed;
+	struct thread_ref ref = file_where(node, name);
+	if (unmade) {
+		file->unlinked = true;
+		node_unhash(fs, node);
+	}
+	file_idle(fs, file);
+	fs_unlock(fs);
+	if (unmade && claimed)
+		store_unclaim(fs->store, ref, name);
+}
+
 int file_number_free(struct fs *fs, struct thread *thread, const char *name, const char *but)
 {
 	uint32_t number, other;
@@ -400,7 +433,8 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
 			store_unclaim(fs->store, thread_ref(thread), name);
 		return -ENOMEM;
 	}
-	file->draft = file->known = file->loaded = file->emptied = true;
+	file->draft = file->known = file->loaded = true;
+	file_emptied(file);
 	file->claimed = exclusive;
 	file->made_ns = now;
 	file->info = (struct file_info){
@@ -448,7 +482,9 @@ int file_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t
 		file->info.size = (uint64_t)size;
 		file->info.mtime_ns = file->info.ctime_ns = now;
 		file->changes++;
-		file->emptied = handle && !size && !handle->wrote;
+		file->emptied = false;
+		if (handle && !size && !handle->wrote)
+			file_emptied(file);
 	}
 	fs_unlock(fs);
 	if (!rc && !handle)
@@ -484,7 +520,7 @@ int file_cut(struct fs *fs, struct node *node)
 	blob_unref(file->content);
 	file->content = NULL;
 	file->loaded = true;
-	file->emptied = true;
+	file_emptied(file);
 	file->changes++;
 	file->info.size = 0;
 	file->info.mtime_ns = file->info.ctime_ns = now;

@@ -299,10 +299,6 @@ int health_text(struct fs *fs, struct blob **ret)
 	print_sentence(out, "check", health.check);
 	print_last_error(out, health.state == HEALTH_FAILED || atomic_load(&fs->store_error));
 	print_uptime(out, fs);
-	if (fclose(out) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	*ret = blob_adopt(text, size);
+	*ret = blob_of_stream(out, &text, &size);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -491,6 +491,7 @@ static int line_print(struct blob **text, const struct ledger_entry *line)
 	text_time_ns(line->time_ms * 1000000, time);
 	if (!never)
 		text_time_ns(line->deadline_ms * 1000000, deadline);
+	json_begin();
 	json_auto_t *object = json_pack("{s:s, s:s, s:s, s:I, s:o, s:s?, s:s?}", "time", time, "id",
 		line->id, "cause", cause_word(line->cause), "turns", (json_int_t)line->turns,
 		"ttl_seconds", forever ? json_null() : json_real((double)line->ttl_ms / 1000),

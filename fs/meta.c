@@ -27,10 +27,11 @@ bool meta_key_own(const char *key)
 
 static int meta_parse(const struct blob *text, json_t **ret)
 {
+	json_begin();
 	json_t *meta = text ? json_parse(blob_data(text), blob_size(text)) : json_object();
 	if (!json_is_object(meta)) {
 		json_decref(meta);
-		return text ? -EIO : -ENOMEM;
+		return json_ran_out() ? -ENOMEM : -EIO;
 	}
 	*ret = meta;
 	return 0;

@@ -17,6 +17,8 @@
 #include "own.h"
 #include "patience.h"
 #include "remote.h"
+#include "refusals.h"
+#include "trim.h"
 #include "work.h"
 #include "xattr.h"
 
@@ -160,6 +162,7 @@ static int serve(struct fs *fs)
 	unsigned idle = server && threads < SESSION_IDLE_SERVER ? SESSION_IDLE_SERVER : threads;
 	fuse_loop_cfg_set_max_threads(config, server ? SESSION_THREADS_SERVER : threads);
 	fuse_loop_cfg_set_idle_threads(config, idle);
+	refusals_watch();
 	int rc = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
 	/* A signal's number, and a connection that an umount cut, are ordinary ends. */
@@ -170,6 +173,7 @@ static int fs_start(struct fs *fs)
 {
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
+	trim_init(fs);
 	pthread_cond_init(&fs->backup.moved, NULL);
 	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);

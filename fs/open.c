@@ -53,8 +53,10 @@ static int open_file(struct fs *fs, struct handle *handle)
 		file = file_get(fs, node);
 		rc = file ? 0 : -ENOMEM;
 	}
-	if (!rc)
+	if (!rc) {
 		file->handles++;
+		node->used = true;
+	}
 	fs_unlock(fs);
 	bool cut = (handle->flags & O_TRUNC) && handle_is_writer(handle->flags);
 	if (rc < 0 || !(cut || fetched_at_open(fs, handle)))
@@ -189,10 +191,14 @@ void handle_create(
 	}
 	struct handle *handle = handle_make(req, node, fi->flags);
 	rc = handle ? 0 : -ENOMEM;
-	if (!rc && node->kind == NODE_FILE)
+	bool opened = !rc && node->kind == NODE_FILE;
+	if (opened)
 		rc = open_file(fs, handle);
+	opened = opened && !rc;
 	if (!rc)
 		rc = entry_fill(fs, node, &entry);
+	if (rc < 0 && node->kind == NODE_FILE)
+		file_unmake(fs, node, opened);
 	fs_lock(fs);
 	node_unpin(fs, node);
 	fs_unlock(fs);

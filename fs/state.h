@@ -15,6 +15,7 @@
 #include "expired_names.h"
 #include "metrics.h"
 #include "mount.h"
+#include "table.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 enum node_kind {
 	NODE_ROOT,
@@ -48,9 +48,19 @@ enum thread_view {
 	THREAD_VIEW_BACKUP, /* in .turnfs/backup */
 };
 
+struct fs;
 struct thread;
 struct view;
 struct dir;
+
+/*
+ * Something to be done away from the request handlers (work.h): commit, invalidate, reply. Embed it
+ * in a struct of your own, which `run` frees.
+ */
+struct work {
+	void (*run)(struct fs *fs, struct work *work);
+	struct work *next;
+};
 
 struct node {
 	enum node_kind kind;
@@ -68,6 +78,8 @@ struct node {
 	uint64_t told;
 	const struct view *view; /* VIEW, VIEW_FILE */
 	bool hashed; /* FILE: is in fs->files and in thread->nodes */
+	bool unhashed; /* table.h */
+	bool used; /* FILE: opened since the kernel was last asked to forget some: trim.h */
 	UT_hash_handle hh;
 };
 
@@ -94,6 +106,7 @@ struct thread {
 	atomic_bool dead; /* past its deadline or removed; not in fs->threads */
 	atomic_bool expired; /* dead by its deadline */
 	bool shortened; /* the kernel may hold names of it for longer than it lives */
+	bool unhashed; /* table.h */
 	struct node *nodes; /* its hashed file nodes */
 	struct file *files; /* its open or uncommitted files, by `next` */
 	struct node *doc; /* thread.json's node, if the kernel knows it */
@@ -127,6 +140,7 @@ struct file {
 		       */
 	bool claimed; /* its name is claimed in the store */
 	bool emptied; /* made or cut to nothing and not written since: commits at last release */
+	unsigned refusals; /* when that happened: refusals_count() */
 	bool mapped; /* written through a mapping: any writer's flush commits */
 	bool loaded; /* content is the file's */
 	bool known; /* info is the file's */
@@ -140,6 +154,8 @@ struct file {
 
 /* What fi->fh points to for files and all that is read or written like one. */
 struct handle {
+	struct work release; /* its last: needs no memory then, and so cannot be refused */
+	fuse_req_t released; /* the request for that */
 	struct handle *prev, *next; /* in fs->handles */
 	struct node *node; /* pinned */
 	enum node_kind kind; /* the node's at open; a rename over thread.json changes the node's */
@@ -155,8 +171,6 @@ struct handle {
 	uint64_t revision; /* STREAM: as it was committed last */
 	size_t counted; /* bytes of ours in fs->in_flight */
 };
-
-struct work;
 
 /* Threads that work through a queue: work.h. fs->lock guards it. */
 struct work_pool {
@@ -263,6 +277,12 @@ struct fs {
 	 * with a directory locked, and what commits may have to tell the kernel of that directory.
 	 */
 	struct work_pool commits, names;
+
+	struct { /* trim.c */
+		struct work work;
+		bool running;
+		size_t from; /* how many known files are too many */
+	} trim;
 
 	void (*ready)(void *arg);
 	void *ready_arg;

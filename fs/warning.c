@@ -23,6 +23,7 @@ enum {
 struct warned {
 	uint64_t gen;
 	int64_t deadline_ms;
+	bool unhashed; /* table.h */
 	UT_hash_handle hh;
 };
 
@@ -67,6 +68,10 @@ static bool warned_now(struct fs *fs, const struct near *near)
 			return false;
 		warned->gen = near->gen;
 		HASH_ADD(hh, fs->warnings.said, gen, sizeof warned->gen, warned);
+		if (warned->unhashed) {
+			free(warned);
+			return false;
+		}
 	}
 	warned->deadline_ms = near->deadline_ms;
 	return first || (renewed && near->ttl_ms > fs->options->warn_ms);

@@ -409,11 +409,7 @@ int why_text(struct store *store, const char *id, const struct why_context *cont
 	say_what_became(out, &facts);
 	say_storage(out, &facts);
 	say_advice(out, &facts);
-	if (fclose(out) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	struct blob *blob = blob_adopt(text, size);
+	struct blob *blob = blob_of_stream(out, &text, &size);
 	if (!blob)
 		return -ENOMEM;
 	*ret = blob;

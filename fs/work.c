@@ -67,10 +67,10 @@ int work_init(struct fs *fs)
 	return rc < 0 ? rc : pool_init(&fs->names, fs);
 }
 
+/* fs->lock is held. */
 static void pool_submit(struct work_pool *pool, struct work *work)
 {
 	work->next = NULL;
-	pthread_mutex_lock(&pool->fs->lock);
 	*pool->last = work;
 	pool->last = &work->next;
 	pool->queued++;
@@ -81,17 +81,25 @@ static void pool_submit(struct work_pool *pool, struct work *work)
 			log_debug("cannot start another thread: error %d; the others go on", -rc);
 	}
 	pthread_cond_signal(&pool->more);
-	pthread_mutex_unlock(&pool->fs->lock);
 }
 
-void work_submit(struct fs *fs, struct work *work)
+void work_submit_locked(struct fs *fs, struct work *work)
 {
 	pool_submit(&fs->commits, work);
 }
 
+void work_submit(struct fs *fs, struct work *work)
+{
+	pthread_mutex_lock(&fs->lock);
+	pool_submit(&fs->commits, work);
+	pthread_mutex_unlock(&fs->lock);
+}
+
 void work_submit_names(struct fs *fs, struct work *work)
 {
+	pthread_mutex_lock(&fs->lock);
 	pool_submit(&fs->names, work);
+	pthread_mutex_unlock(&fs->lock);
 }
 
 static void pool_done(struct work_pool *pool)

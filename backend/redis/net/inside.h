@@ -53,6 +53,7 @@ struct redis_pool {
 	bool probing; /* somebody is trying */
 	struct redis_facts facts;
 	int64_t clock_offset_ms;
+	int64_t ticked_ms;
 	char written_run[48]; /* the run of the server that has writes no sync has covered */
 	uint64_t syncs; /* a number for each */
 	struct script_known scripts[SCRIPTS_MAX];

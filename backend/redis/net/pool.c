@@ -133,7 +133,7 @@ bool redis_pool_is_up(struct redis_pool *pool, int *ret_error)
 	pthread_mutex_lock(&pool->lock);
 	int away = pool->away;
 	pthread_mutex_unlock(&pool->lock);
-	if (away)
+	if (away && ret_error)
 		*ret_error = away;
 	return away == 0;
 }

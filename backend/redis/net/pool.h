@@ -84,10 +84,11 @@ void redis_pool_facts(struct redis_pool *pool, struct redis_facts *ret);
 int64_t redis_pool_clock_offset_ms(struct redis_pool *pool);
 
 /*
- * Once every few seconds, from a thread of the store's: keeps the tokens key alive, measures the
- * clock anew, closes connections that have been idle for a minute. Errors are logged.
+ * Every now and then, from a thread of the store's: keeps the tokens key alive, measures the clock
+ * anew, closes connections that have been idle for a minute. It takes half a second at most and
+ * does nothing if it did so less than two seconds ago; what fails is tried again the next time.
  */
 void redis_pool_tick(struct redis_pool *pool);
 
-/* Whether the last call reached the server; if not, -errno of why in *ret_error. */
+/* Whether the last call reached the server; if not, -errno of why in *ret_error (or NULL). */
 bool redis_pool_is_up(struct redis_pool *pool, int *ret_error);

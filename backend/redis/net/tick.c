@@ -4,9 +4,9 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
-
 enum {
+	EVERY_MS = 2000,
+	MOST_MS = 500, /* whoever ticks has more to do */
 	IDLE_MS = 60000,
 	TOKENS_MS = 24 * 3600 * 1000, /* a mount that died leaves them for so long */
 };
@@ -32,50 +32,55 @@ void tokens_keep(struct call *call, struct slot *slot)
 	freeReplyObject(reply);
 }
 
-static void offset_note(struct redis_pool *pool, const struct slot *slot)
+static void tick_note(struct redis_pool *pool, const struct slot *slot)
 {
 	pthread_mutex_lock(&pool->lock);
 	pool->clock_offset_ms = slot->link->clock_offset_ms;
+	pool->ticked_ms = wait_now_ms();
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static int tick_once(struct call *call, struct slot *slot)
+static void tick_once(struct call *call, struct slot *slot)
 {
-	CLEAN_ARGS struct redis_args keep = {0};
 	CLEAN_ARGS struct redis_args time = {0};
+	CLEAN_ARGS struct redis_args keep = {0};
 	redisReply *replies[2] = {NULL, NULL};
-	int rc = slot_connect(call, slot, false);
 
-	if (rc < 0)
-		return call_unconnected(call, rc);
-	keep_command(call->pool, &keep);
+	if (slot_connect(call, slot, false) < 0)
+		return;
 	redis_args_add(&time, "TIME");
+	keep_command(call->pool, &keep);
 	const struct redis_args both[] = {time, keep};
 	int64_t before_ms = clock_now_ms(clock_steady());
-	rc = slot_exchange(call, slot, both, 2, replies);
-	if (rc == 0) {
+	if (slot_exchange(call, slot, both, 2, replies) == 0) {
 		link_learn_clock(slot->link, replies[0], before_ms);
-		offset_note(call->pool, slot);
-	} else {
-		rc = call_broken(call, rc);
+		tick_note(call->pool, slot);
 	}
 	freeReplyObject(replies[0]);
 	freeReplyObject(replies[1]);
-	return rc;
+}
+
+static bool is_due(struct redis_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	bool due = pool->away || wait_now_ms() - pool->ticked_ms >= EVERY_MS;
+	pthread_mutex_unlock(&pool->lock);
+	return due;
 }
 
 void redis_pool_tick(struct redis_pool *pool)
 {
 	struct call call;
 	struct slot *slot;
-	int rc;
 
+	if (!is_due(pool))
+		return;
 	slots_close_idle(pool, wait_now_ms() - IDLE_MS);
 	call_init(&call, pool, "");
+	if (pool->timeout_ms > MOST_MS)
+		call.deadline_ms = wait_now_ms() + MOST_MS;
 	if (slot_take(&call, &slot) < 0)
 		return;
-	do {
-		rc = tick_once(&call, slot);
-	} while (rc == -EAGAIN);
+	tick_once(&call, slot);
 	slot_give(&call, slot);
 }

@@ -142,8 +142,9 @@ static bool is_time(struct own_store *s, int64_t *last_ms, int64_t every_ms)
 void own_on_tick(void *arg)
 {
 	struct own_store *s = arg;
+	int down;
 	redis_pool_tick(s->pool);
-	if (!redis_pool_is_up(s->pool, NULL))
+	if (!redis_pool_is_up(s->pool, &down))
 		return;
 	if (is_time(s, &s->claims_renewed_ms, CLAIMS_EVERY_MS)) {
 		own_claims_renew(s);
