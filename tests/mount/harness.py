@@ -342,6 +342,7 @@ class Workshop:
         self.clock_file.write_text("0\n")
         self.mounts = []
         self.cleanups = []
+        self.default_store = self.store_file
 
     @property
     def store_file(self):
@@ -361,7 +362,7 @@ class Workshop:
         return {k: v for k, v in merged.items() if v is not None}
 
     def mount(self, store=None, opts="", env=None):
-        store = self.store_file if store is None else store
+        store = self.default_store if store is None else store
         mount = Mount.__new__(Mount)
         self.mounts.append(mount)  # first, so that a start that fails is cleaned up as well
         try:
