@@ -14,7 +14,7 @@ from liar import Liar
 from test_cli import cli, daemon_pid  # noqa: F401
 from test_cli_secrets import everything
 
-SECRET = "geheim"
+SECRET = "kennwort"
 ONE = "000001-user.md"
 
 
@@ -35,7 +35,7 @@ def urls(server):
         "user": f"redis+unix://app:{SECRET}2@{server.path}",
         "tcp": f"redis://:{SECRET}@127.0.0.1:{server.port}/0",
         "tcp and user": f"redis://app:{SECRET}2@127.0.0.1:{server.port}/0",
-        "encoded": f"redis://:%67eheim@127.0.0.1:{server.port}/0",
+        "encoded": f"redis://:%6bennwort@127.0.0.1:{server.port}/0",
     }
 
 
@@ -50,7 +50,7 @@ def test_S2__password_in_the_url__works_and_shows_nowhere(guarded, mount, form):
         shown += read(mnt / ".turnfs" / name)
     shown += mnt.stderr.encode()
     shown += run(BINARY, "mount").stdout.encode() + run(BINARY, "status", mnt.path, check=False).stdout.encode()
-    assert SECRET.encode() not in shown and b"%67eheim" not in shown
+    assert SECRET.encode() not in shown and b"%6bennwort" not in shown
     # The server goes away, comes back, and changes its password: nothing of that tells it either.
     guarded.disconnect_all()
     guarded.cli("ACL", "SETUSER", "app", "resetpass", ">another")
