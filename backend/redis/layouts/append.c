@@ -28,9 +28,9 @@ static void tell_turns(const struct image *image, const struct place *place, uin
 {
 	for (size_t i = 0; i < count; i++) {
 		uint32_t number = first + (uint32_t)i;
-		const struct image_file *file = image ? image_find_turn(image, number) : NULL;
+		const struct image_file *file = image_find_turn(image, number);
 		turns[i].ino = image_turn_ino(place, number);
-		turns[i].ret_revision = file ? file->info.revision : random_number();
+		turns[i].ret_revision = file ? file->info.revision : STORE_REVISION_NONE;
 	}
 }
 
@@ -222,6 +222,15 @@ static void push_known(struct push *p, const struct turn_new *turns, uint32_t le
 	pthread_mutex_unlock(&s->mutex);
 }
 
+static void push_tell(const struct push *p, uint32_t first, struct turn_new *turns)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		turns[i].ino = image_turn_ino(p->place, first + (uint32_t)i);
+		turns[i].ret_revision =
+			image_turn_revision(turns[i].ino, blob_hash(p->bytes[i]), p->records[i]);
+	}
+}
+
 static int append_push(struct layout_store *s, struct thread_ref ref,
 	const struct thread_change *thread, struct turn_new *turns, size_t count, unsigned flags,
 	struct thread_info *ret, uint32_t *ret_first)
@@ -247,7 +256,7 @@ static int append_push(struct layout_store *s, struct thread_ref ref,
 	*ret_first = (uint32_t)(length - count) + 1;
 	push_known(&p, turns, (uint32_t)length, thread);
 	layout_wrote(s, p.place->gen, p.told, NULL, p.deadline_ms, ret);
-	tell_turns(NULL, p.place, *ret_first, turns, count);
+	push_tell(&p, *ret_first, turns);
 	return 0;
 }
 

@@ -91,7 +91,7 @@ static bool adds(const struct draft *d)
 static int image_make(struct draft *d, struct raw *raw, struct image **ret)
 {
 	struct image before = {.raw = {0}};
-	struct image_rules rules = layout_rules(d->s);
+	struct image_rules rules = layout_rules(d->s, d->place->gen);
 	struct element **elements = calloc(d->count + 1, sizeof(*elements));
 	if (!elements) {
 		raw_done(raw);

@@ -40,7 +40,7 @@ struct image_file {
 };
 
 /* A turn of ours that somebody's rewriting of the whole value has dropped. */
-struct lost_turn {
+struct lost_element {
 	uint32_t number;
 	struct element *element;
 };
@@ -54,7 +54,7 @@ struct image {
 	struct thread_info info; /* but for `revision` */
 	uint64_t content; /* hash of what the tool keeps */
 	uint64_t digest; /* hash of all there is, but of the deadline */
-	struct lost_turn *lost;
+	struct lost_element *lost;
 	size_t lost_count, ours_count;
 	size_t memory;
 };
@@ -71,7 +71,8 @@ static inline void image_unrefp(struct image **image)
 struct image_rules {
 	const struct layout *layout;
 	uint32_t uid, gid; /* of whatever nobody has given an owner */
-	int64_t ttl_ms; /* the longest that any thread had left, 0: none known */
+	int64_t left_ms; /* the longest that this thread had left, to the second; 0: not known */
+	int64_t longest_ms; /* that any thread of the layout had */
 };
 
 /*
@@ -85,6 +86,9 @@ int image_build(const struct image_rules *rules, const struct place *place, stru
 const struct image_file *image_find(const struct image *image, const char *name);
 const struct image_file *image_find_turn(const struct image *image, uint32_t number);
 size_t image_after(const struct image *image, const char *name); /* the first place behind it */
+
+/* The revision of turn `ino` of an element, with what the side key says of it (or NULL). */
+uint64_t image_turn_revision(uint64_t ino, uint64_t element_hash, const struct blob *record);
 
 /* The inode number of a turn: below its thread's, so that a listing begins with the last one. */
 static inline uint64_t image_turn_ino(const struct place *place, uint32_t number)

@@ -11,6 +11,12 @@
 
 enum { FILE_MODE = 0600 };
 
+uint64_t image_turn_revision(uint64_t ino, uint64_t element_hash, const struct blob *record)
+{
+	uint64_t hash = XXH3_64bits_withSeed(&element_hash, sizeof(element_hash), ino);
+	return builder_revision(record ? hash ^ blob_hash(record) : hash);
+}
+
 static void apply_record(struct file_info *info, struct record *record)
 {
 	if (record->set & SET_MODE)
@@ -39,7 +45,7 @@ static void apply_turn_record(
 	const struct blob *text = side_get(&b->image->raw.side, field);
 	if (record_read(text, &record) && record.of == element->hash) {
 		apply_record(info, &record);
-		info->revision ^= blob_hash(text);
+		info->revision = image_turn_revision(info->ino, element->hash, text);
 	}
 	record_done(&record);
 }
@@ -63,10 +69,8 @@ static void add_turn(struct builder *b, struct image_file *file, size_t index)
 	if (turn->time_ns != LAYOUT_TIME_NONE)
 		file->info.mtime_ns = file->info.ctime_ns = turn->time_ns;
 	file->info.meta = blob_ref(turn->meta);
-	file->info.revision =
-		XXH3_64bits_withSeed(&element->hash, sizeof(element->hash), file->info.ino);
+	file->info.revision = image_turn_revision(file->info.ino, element->hash, NULL);
 	apply_turn_record(b, &file->info, number, element);
-	file->info.revision = builder_revision(file->info.revision);
 }
 
 /* False: the record cannot be one of ours. */
@@ -166,7 +170,7 @@ static int read_ours(
 
 static int compare_lost(const void *a, const void *b)
 {
-	const struct lost_turn *one = a, *other = b;
+	const struct lost_element *one = a, *other = b;
 	if (one->number != other->number)
 		return one->number < other->number ? -1 : 1;
 	return (one->element->hash > other->element->hash) -
@@ -185,7 +189,7 @@ int builder_lost(struct builder *b)
 	if (image->ours_count && !image->lost)
 		return -ENOMEM;
 	for (size_t i = 0; i < side->count; i++) {
-		struct lost_turn *lost = &image->lost[image->lost_count];
+		struct lost_element *lost = &image->lost[image->lost_count];
 		if (!side_name_after(&side->items[i], "ours:"))
 			continue;
 		int r = read_ours(b, side->items[i].value, &lost->number, &lost->element);

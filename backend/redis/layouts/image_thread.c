@@ -8,6 +8,9 @@
 
 enum { THREAD_MODE = 0700, SECOND_MS = 1000 };
 
+/* More than this, and the value's times are not those at which its time to live was set. */
+#define TTL_LIKELY_MS (7 * 24 * 3600 * INT64_C(1000))
+
 static uint64_t content_hash(const struct image *image)
 {
 	const struct raw *raw = &image->raw;
@@ -60,12 +63,12 @@ static int64_t ttl_of(const struct builder *b)
 	int64_t deadline = b->image->raw.deadline_ms, updated = updated_ns(b);
 	if (deadline == STORE_DEADLINE_NEVER)
 		return STORE_TTL_NEVER;
-	int64_t ttl = ttl_said(b);
-	if (ttl == 0 && updated != LAYOUT_TIME_NONE)
-		ttl = round_ttl(deadline - updated / 1000000);
+	int64_t ttl = ttl_said(b), left = b->rules->left_ms > 0 ? b->rules->left_ms : SECOND_MS;
 	if (ttl > 0)
 		return ttl;
-	return b->rules->ttl_ms > 0 ? b->rules->ttl_ms : SECOND_MS;
+	if (updated != LAYOUT_TIME_NONE)
+		ttl = round_ttl(deadline - updated / 1000000);
+	return ttl >= left && ttl <= TTL_LIKELY_MS ? ttl : left;
 }
 
 /* What the layout tells of the last change, as near as it can be known. */
@@ -76,8 +79,9 @@ static int64_t mtime_of(const struct builder *b)
 	if (updated != LAYOUT_TIME_NONE)
 		return updated;
 	bool renews = b->rules->layout->keeps_ttl && info->ttl_ms != STORE_TTL_NEVER;
-	if (renews)
-		return (info->deadline_ms - info->ttl_ms) * 1000000;
+	int64_t ttl = ttl_said(b) ? info->ttl_ms : b->rules->longest_ms;
+	if (renews && ttl > 0)
+		return (info->deadline_ms - ttl) * 1000000;
 	return b->last_ns;
 }
 

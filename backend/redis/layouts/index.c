@@ -192,13 +192,23 @@ bool index_is_live(struct layout_store *s, const struct entry *entry)
 	return !entry->gone_ms && entry->deadline_ms > layout_now(s);
 }
 
-void index_deadline(struct layout_store *s, struct entry *entry, int64_t deadline_ms)
+/*
+ * What is left grows when a tool sets it anew and shrinks by itself: the most of it since is what
+ * the tool sets, if it was seen soon enough.
+ */
+void index_deadline(struct layout_store *s, struct entry *entry, int64_t deadline_ms, bool theirs)
 {
+	int64_t moved = deadline_ms - entry->deadline_ms;
+	bool anew = deadline_ms == STORE_DEADLINE_NEVER ||
+		    entry->deadline_ms == STORE_DEADLINE_NEVER || moved > 20 || moved < -20;
 	entry->deadline_ms = deadline_ms;
-	if (deadline_ms == STORE_DEADLINE_NEVER)
+	if (anew)
+		entry->left_ms = 0;
+	if (deadline_ms == STORE_DEADLINE_NEVER || (!theirs && !anew))
 		return;
-	int64_t left = deadline_ms - layout_now(s);
-	int64_t whole = (left + 999) / 1000 * 1000;
-	if (whole > s->longest_ms)
+	int64_t whole = (deadline_ms - layout_now(s) + 999) / 1000 * 1000;
+	if (whole > entry->left_ms)
+		entry->left_ms = whole;
+	if (theirs && whole > s->longest_ms)
 		s->longest_ms = whole;
 }

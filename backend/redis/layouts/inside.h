@@ -21,12 +21,15 @@ struct entry {
 	uint64_t told; /* counts what was told of it, to see whether a read was overtaken */
 	uint64_t revision; /* of the thread, as it was handed out last */
 	int64_t deadline_ms; /* STORE_DEADLINE_NEVER */
+	int64_t left_ms; /* the most that it had left since a tool wrote it, to the second; 0 */
 	int64_t gone_ms; /* since when it is gone, by the store's clock; 0: it is there */
 	int64_t wrote_ms; /* when a step of ours changed it, until what was told of that is heard */
 	int64_t seen_ns; /* when it was seen to change; 0: it was not */
 	uint32_t count; /* turns, as far as it is known */
 	uint32_t ours, lost; /* turns of ours that are remembered; that were overwritten */
 	bool fresh; /* `image` is how it is now, as far as has been told */
+	bool lost_data; /* it went before its deadline, and the server dropped it (R5) */
+	bool side_stale; /* its side key does not live as long as it does */
 	bool broken; /* it was read, and is no thread of this tool's */
 	bool reported; /* and that was said */
 	bool loaded; /* `digest` and `info` are those of its last image */
@@ -76,7 +79,7 @@ struct layout_store {
 	struct entry **sorted; /* by gen; NULL: to be made anew */
 	size_t sorted_count;
 	uint64_t last_revision;
-	int64_t longest_ms; /* the most that any thread had left to live, to the second */
+	int64_t longest_ms; /* the most that a thread had left to live by its tool, to the second */
 	bool up; /* what others change is told */
 	uint64_t sweeps; /* counts passes over the keys */
 	struct entry *oldest, *newest; /* images by use */
@@ -103,7 +106,7 @@ static inline struct layout_store *layout_store_of(struct store *store)
 }
 
 int64_t layout_now(struct layout_store *s); /* ms, by the server's clock */
-struct image_rules layout_rules(struct layout_store *s); /* the mutex is not held */
+struct image_rules layout_rules(struct layout_store *s, uint64_t gen); /* takes the mutex */
 
 /* index.c: entries; under the mutex. */
 struct entry *index_find_key(struct layout_store *s, const char *key, size_t size);
@@ -115,7 +118,8 @@ void index_free(struct layout_store *s);
 int index_sort(struct layout_store *s);
 bool index_is_live(struct layout_store *s, const struct entry *entry);
 void index_image(struct layout_store *s, struct entry *entry, struct image *image); /* or NULL */
-void index_deadline(struct layout_store *s, struct entry *entry, int64_t deadline_ms);
+/* `theirs`: somebody else has set it. */
+void index_deadline(struct layout_store *s, struct entry *entry, int64_t deadline_ms, bool theirs);
 uint64_t index_revision(struct layout_store *s);
 /* The gen of a key: 60 bits of its hash, with room below it for its turns. */
 uint64_t index_gen(const char *key, size_t size, unsigned salt);
@@ -159,7 +163,7 @@ int layout_sweep(struct layout_store *s);
 /* What a look at a key has told, four elements of a reply; under the mutex. */
 struct seen {
 	bool there;
-	int64_t ms_left; /* of PTTL: -1 never */
+	int64_t deadline_ms;
 	uint32_t count;
 	bool ours; /* in a layout of bare keys: its first element is one of this tool's */
 };
@@ -241,6 +245,8 @@ int layout_root_set(struct store *store, const struct root_info *info);
 int layout_ledger_add(struct store *store, const struct ledger_entry *entries, size_t count);
 int layout_ledger_list(
 	struct store *store, uint64_t after_seq, size_t limit, struct ledger_page *ret);
+/* lost.c */
+int layout_lost_next(struct store *store, uint64_t after_gen, struct lost_page *ret);
 /* status.c */
 int layout_sync(struct store *store);
 int layout_usage(struct store *store, struct store_usage *ret);

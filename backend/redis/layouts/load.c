@@ -9,13 +9,15 @@
 
 static const struct redis_script script_load = {"layout_load", SCRIPT_READS, lua_layout_load};
 
-struct image_rules layout_rules(struct layout_store *s)
+struct image_rules layout_rules(struct layout_store *s, uint64_t gen)
 {
+	struct image_rules rules = {.layout = s->layout, .uid = s->uid, .gid = s->gid};
 	pthread_mutex_lock(&s->mutex);
-	int64_t longest = s->longest_ms;
+	const struct entry *entry = index_find_gen(s, gen);
+	rules.longest_ms = s->longest_ms;
+	rules.left_ms = entry ? entry->left_ms : 0;
 	pthread_mutex_unlock(&s->mutex);
-	return (struct image_rules){
-		.layout = s->layout, .uid = s->uid, .gid = s->gid, .ttl_ms = longest};
+	return rules;
 }
 
 static bool is_text(const redisReply *reply)
@@ -94,11 +96,11 @@ static int take(struct layout_store *s, const redisReply *reply, const struct im
 		return -EIO;
 	const char *kind = reply->element[0]->str;
 	bool value = s->layout->kind == LAYOUT_VALUE;
-	int64_t left = reply->element[1]->integer;
+	int64_t deadline = reply->element[1]->integer;
 	raw->there = !strcmp(kind, value ? "string" : "list");
 	if (!raw->there && strcmp(kind, "none") != 0)
 		return -EBADMSG;
-	raw->deadline_ms = left < 0 ? STORE_DEADLINE_NEVER : layout_now(s) + left;
+	raw->deadline_ms = deadline < 0 ? STORE_DEADLINE_NEVER : deadline;
 	int r = take_side(reply->element[3], &raw->side);
 	take_times(s, reply->element[4], raw);
 	if (r < 0 || !raw->there)
@@ -137,7 +139,12 @@ static int fetch(
 		raw_done(&raw);
 		return r;
 	}
-	struct image_rules rules = layout_rules(s);
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, place->gen);
+	if (entry)
+		index_deadline(s, entry, raw.deadline_ms, true);
+	pthread_mutex_unlock(&s->mutex);
+	struct image_rules rules = layout_rules(s, place->gen);
 	return image_build(&rules, place, &raw, before, ret);
 }
 
@@ -148,28 +155,33 @@ static bool deadline_moved(int64_t a, int64_t b)
 	return apart > 20 || (a == STORE_DEADLINE_NEVER) != (b == STORE_DEADLINE_NEVER);
 }
 
+static bool is_usual(struct layout_store *s, const struct entry *entry)
+{
+	return layout_id_usual(s->layout, entry->place->text, entry->place->text_size);
+}
+
 /* What a read or a step of ours has made of it. Under the mutex. */
 static void take_image(struct layout_store *s, struct entry *entry, struct image *image)
 {
-	bool moved = deadline_moved(entry->deadline_ms, image->raw.deadline_ms);
+	bool moved =
+		!entry->info || deadline_moved(entry->info->deadline_ms, image->raw.deadline_ms);
 	bool changed = !entry->loaded || entry->digest != image->digest || entry->gone_ms || moved;
 	if (!entry->info)
 		entry->info = malloc(sizeof(*entry->info));
 	if (!entry->info)
 		return;
-	if (moved || entry->gone_ms)
-		index_deadline(s, entry, image->raw.deadline_ms);
 	if (changed) {
 		if (entry->loaded && entry->digest != image->digest)
 			entry->seen_ns = clock_wall_ns();
 		entry->revision = index_revision(s);
 	}
-	if (entry->broken)
+	if (entry->broken && is_usual(s, entry))
 		s->broken--;
 	entry->loaded = entry->listed = true;
 	entry->broken = entry->reported = false;
 	entry->digest = image->digest;
 	entry->gone_ms = 0;
+	entry->lost_data = false;
 	entry->count = (uint32_t)image->raw.count;
 	entry->ours = (uint32_t)image->ours_count;
 	entry->lost = (uint32_t)image->lost_count;
@@ -181,7 +193,8 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 static bool take_broken(struct layout_store *s, struct entry *entry)
 {
 	bool say = !entry->reported;
-	s->broken += entry->broken ? 0 : 1;
+	if (!entry->broken && is_usual(s, entry))
+		s->broken++;
 	entry->broken = entry->reported = true;
 	entry->listed = entry->loaded; /* what was one reads EIO; what never was is not shown */
 	entry->revision = index_revision(s);
@@ -217,7 +230,8 @@ static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, st
 	}
 	pthread_mutex_unlock(&s->mutex);
 	if (say)
-		log_error("thread %s: what its key has is no thread of layout %s; it is not shown",
+		log_warning(
+			"thread %s: what its key has is no thread of layout %s; it is not shown",
 			id, s->layout->name);
 	return r == -EBADMSG ? -EIO : r;
 }
@@ -308,7 +322,7 @@ void layout_wrote(struct layout_store *s, uint64_t gen, uint64_t told, struct im
 		bool fresh = s->up && entry->told == told;
 		entry->wrote_ms = layout_now(s);
 		entry->told++; /* reads that are under way may have seen it before */
-		index_deadline(s, entry, deadline_ms);
+		index_deadline(s, entry, deadline_ms, false);
 		entry->gone_ms = 0;
 		if (image)
 			take_image(s, entry, image);

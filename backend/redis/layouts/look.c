@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct redis_script script_follow = {
+	"layout_follow", SCRIPT_WRITES, lua_layout_follow};
 static const struct redis_script script_peek = {"layout_peek", SCRIPT_READS, lua_layout_peek};
 
 /* What the mount knew of a thread, and what it must be told after a look. */
@@ -14,10 +16,12 @@ struct look {
 	struct place *place;
 	struct keys keys;
 	bool whole; /* only reading it whole tells */
+	bool side; /* it has a side key */
 	bool was_there, was_listed, blind, quiet, wrote;
 	uint64_t digest;
 	int64_t deadline_ms;
 	uint32_t count, lost;
+	bool follows; /* its side key is to live as long as it does */
 };
 
 /* Under the mutex. False: it is gone from the index. */
@@ -36,6 +40,8 @@ static bool look_begin(struct layout_store *s, struct look *look)
 	look->deadline_ms = e->deadline_ms;
 	look->count = e->count;
 	look->lost = e->lost;
+	look->follows = e->side_stale;
+	e->side_stale = false;
 	e->wrote_ms = 0;
 	e->blind = e->side_told = false;
 	return true;
@@ -79,6 +85,20 @@ static void say_lost(const struct look *look, uint32_t lost)
 			look->place->id);
 }
 
+/* A tool has renewed it, or it is gone: its side keys follow. */
+static void follow(struct layout_store *s, const struct look *look)
+{
+	CLEAN_ARGS struct redis_args args = {0};
+	redisReply *reply = NULL;
+	if (!look->side)
+		return;
+	redis_args_add_bytes(&args, look->place->key, look->place->key_size);
+	redis_args_add_bytes(&args, look->keys.side, look->keys.side_size);
+	redis_args_add_bytes(&args, look->keys.files, look->keys.files_size);
+	if (redis_write(s->pool, &script_follow, 3, &args, false, look->place->id, &reply) == 0)
+		freeReplyObject(reply);
+}
+
 /* Tells the mount what came of a look. */
 static void look_end(struct layout_store *s, const struct look *look, bool same_count)
 {
@@ -91,6 +111,8 @@ static void look_end(struct layout_store *s, const struct look *look, bool same_
 	pthread_mutex_unlock(&s->mutex);
 	if (there)
 		say_lost(look, lost);
+	if (!s->read_only && (look->follows || moved || !there))
+		follow(s, look);
 	if (!there)
 		tell_gone(s, look);
 	else if (!look->was_there || listed != look->was_listed)
@@ -109,7 +131,8 @@ static void look_take(struct layout_store *s, struct look *look, const redisRepl
 		reply->element[at]->type != REDIS_REPLY_INTEGER ||
 		!seen_read(s, reply, at + 1, &seen))
 		return;
-	seen.there = seen.there && reply->element[at]->integer > 0;
+	look->side = reply->element[at]->integer >= 4;
+	seen.there = seen.there && reply->element[at]->integer % 4 > 0;
 	pthread_mutex_lock(&s->mutex);
 	struct entry *e = index_find_gen(s, look->place->gen);
 	bool stays = e && layout_seen(s, e, &seen);

@@ -88,6 +88,7 @@ static const struct store_ops layout_ops = {
 	.purge = layout_purge,
 	.ledger_add = layout_ledger_add,
 	.ledger_list = layout_ledger_list,
+	.lost_next = layout_lost_next,
 	.usage = layout_usage,
 	.health = layout_health,
 	.check = layout_check,
@@ -188,7 +189,7 @@ static int connect_pool(struct layout_store *s, const char *url,
 }
 
 /* Finds the threads; from then on what changes is told. A peek looks once. */
-static int begin(struct layout_store *s, bool peek, struct errtext *error)
+static int begin(struct layout_store *s, bool once, struct errtext *error)
 {
 	const struct redis_watch_options watch = {
 		.prefixes = (const char *const *)s->watched,
@@ -199,7 +200,7 @@ static int begin(struct layout_store *s, bool peek, struct errtext *error)
 		.arg = s,
 	};
 	int r = 0;
-	if (!peek) {
+	if (!once) {
 		r = worker_start(s);
 		if (r == 0)
 			r = redis_watch_start(s->pool, &watch, &s->watch);
@@ -268,7 +269,7 @@ int layout_store_open(const char *url, const struct store_options *options, stru
 	if (r == 0)
 		r = connect_pool(s, url, options, error);
 	if (r == 0)
-		r = begin(s, options->peek, error);
+		r = begin(s, options->peek || (!options->on_notice && s->read_only), error);
 	if (r < 0) {
 		layout_free(s);
 		return r;

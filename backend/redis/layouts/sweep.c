@@ -15,12 +15,14 @@ bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struc
 {
 	if (at + 2 >= reply->elements)
 		return false;
-	const redisReply *left = reply->element[at], *count = reply->element[at + 1];
+	const redisReply *deadline = reply->element[at], *count = reply->element[at + 1];
 	const redisReply *first = reply->element[at + 2];
-	if (left->type != REDIS_REPLY_INTEGER || count->type != REDIS_REPLY_INTEGER ||
+	if (deadline->type != REDIS_REPLY_INTEGER || count->type != REDIS_REPLY_INTEGER ||
 		first->type != REDIS_REPLY_STRING)
 		return false;
-	*ret = (struct seen){.there = left->integer != -2, .ms_left = left->integer, .ours = true};
+	*ret = (struct seen){.there = deadline->integer != -2,
+		.deadline_ms = deadline->integer < 0 ? STORE_DEADLINE_NEVER : deadline->integer,
+		.ours = true};
 	if (count->integer > 0)
 		ret->count =
 			count->integer < STORE_TURN_MAX ? (uint32_t)count->integer : STORE_TURN_MAX;
@@ -56,8 +58,8 @@ bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen 
 		seen_gone(s, entry);
 		return true;
 	}
-	index_deadline(
-		s, entry, seen->ms_left < 0 ? STORE_DEADLINE_NEVER : layout_now(s) + seen->ms_left);
+	index_deadline(s, entry, seen->deadline_ms, true);
+	entry->lost_data = false;
 	if (entry->gone_ms) {
 		entry->gone_ms = 0;
 		entry->revision = index_revision(s);
@@ -139,6 +141,17 @@ static int scan(struct layout_store *s, const char *pattern, const char *type, u
 	return 0;
 }
 
+/* Whether a side key does not end with its thread. */
+static bool is_stale(const struct entry *entry, const redisReply *reply)
+{
+	int64_t ends = reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
+	if (entry->gone_ms)
+		return true;
+	if (ends < 0 || entry->deadline_ms == STORE_DEADLINE_NEVER)
+		return ends >= 0 || entry->deadline_ms != STORE_DEADLINE_NEVER;
+	return ends != entry->deadline_ms;
+}
+
 /*
  * Side keys: of threads that have no turn yet, which have no other key; and of those whose turns
  * of ours may have been overwritten while nobody looked.
@@ -160,6 +173,7 @@ static int take_sides(
 		struct entry *entry = index_get(s, key, size);
 		if (entry && (entry->gone_ms || s->layout->kind == LAYOUT_VALUE)) {
 			entry->ours += entry->ours ? 0 : 1; /* until it has been read */
+			entry->side_stale = is_stale(entry, reply->element[i + 1]);
 			entry->swept = sweep;
 			worker_add(s, entry);
 		}

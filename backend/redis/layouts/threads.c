@@ -52,7 +52,11 @@ int layout_thread_find(struct store *store, const char *id, struct thread_info *
 	struct entry *entry = s->up ? index_find_key(s, key, size) : index_get(s, key, size);
 	uint64_t gen = entry ? entry->place->gen : 0;
 	bool hidden = entry && entry->broken && !entry->listed;
+	bool lost =
+		entry && entry->gone_ms && entry->lost_data && entry->deadline_ms > layout_now(s);
 	pthread_mutex_unlock(&s->mutex);
+	if (lost)
+		return -EIO; /* R5: until its deadline, and not as if it had never been */
 	if (!gen || hidden)
 		return -ENOENT;
 	return layout_info(s, gen, ret);

@@ -103,6 +103,19 @@ static void say_deleted(struct layout_store *s, const struct thread_info *info)
 		log_debug("thread %s: it was deleted, and the ledger does not say so", info->id);
 }
 
+static void say_lost(struct layout_store *s, struct place *place, const struct thread_info *info)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, place->gen);
+	if (entry)
+		entry->lost_data = true;
+	pthread_mutex_unlock(&s->mutex);
+	log_error("thread %s: the server has lost it before its deadline (evicted, flushed, or "
+		  "started anew without it)",
+		place->id);
+	layout_notify(s, NOTICE_DATA_LOST, place, info);
+}
+
 void layout_vanished(struct layout_store *s, uint64_t gen)
 {
 	struct thread_info info;
@@ -113,7 +126,7 @@ void layout_vanished(struct layout_store *s, uint64_t gen)
 		layout_known(s, entry, &info);
 	pthread_mutex_unlock(&s->mutex);
 	if (place && server_dropped(s))
-		layout_notify(s, NOTICE_DATA_LOST, place, &info);
+		say_lost(s, place, &info);
 	else if (place)
 		say_deleted(s, &info);
 	place_unref(place);

@@ -1,5 +1,6 @@
 -- A thread whole: KEYS are its key, its side key and perhaps a hash that tells its times; ARGV[1] is the
--- key's type. {type, ms left, value or elements, side fields, times}; nothing of a key of another type.
+-- key's type. {type, deadline, value or elements, side fields, times}; nothing of a key of another type.
+--@ layout_deadline
 local kind = redis.call('TYPE', KEYS[1]).ok
 local value = ''
 if kind == ARGV[1] then
@@ -10,4 +11,4 @@ local times = {}
 if KEYS[3] and redis.call('TYPE', KEYS[3]).ok == 'hash' then
 	times = redis.call('HGETALL', KEYS[3])
 end
-return {kind, redis.call('PTTL', lives), value, redis.call('HGETALL', KEYS[2]), times}
+return {kind, deadline(lives), value, redis.call('HGETALL', KEYS[2]), times}

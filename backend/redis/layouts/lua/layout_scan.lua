@@ -1,5 +1,6 @@
 -- One step of a pass over the keys: cursor ARGV[1], pattern, count, type, and '1' if an element's shape
--- must tell whose a list is. {next cursor, key, ms left, elements, first element, key, …}
+-- must tell whose a list is. {next cursor, key, deadline, elements, first element, key, …}
+--@ layout_deadline
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', ARGV[4])
 local found = {page[1]}
 for _, key in ipairs(page[2]) do
@@ -10,6 +11,6 @@ for _, key in ipairs(page[2]) do
 	end
 	local n = #found
 	found[n + 1], found[n + 2], found[n + 3], found[n + 4] =
-		key, redis.call('PTTL', key), count, first
+		key, deadline(key), count, first
 end
 return found
