@@ -35,10 +35,11 @@ static uint64_t side_hash(const struct side_map *side, uint64_t hash)
 	return hash;
 }
 
-/* To the whole second that a tool sets, for by the time it is asked some of it has passed. */
-static int64_t round_ttl(int64_t ms)
+/* To the whole second that a tool sets; a session's time has lost its fraction. */
+static int64_t round_ttl(const struct builder *b, int64_t ms)
 {
-	return (ms + SECOND_MS / 2) / SECOND_MS * SECOND_MS;
+	int64_t half = b->rules->layout->session ? 0 : SECOND_MS / 2;
+	return (ms + half) / SECOND_MS * SECOND_MS;
 }
 
 /* When the tool wrote last, as it says itself; LAYOUT_TIME_NONE. */
@@ -67,7 +68,7 @@ static int64_t ttl_of(const struct builder *b)
 	if (ttl > 0)
 		return ttl;
 	if (updated != LAYOUT_TIME_NONE)
-		ttl = round_ttl(deadline - updated / 1000000);
+		ttl = round_ttl(b, deadline - updated / 1000000);
 	return ttl >= left && ttl <= TTL_LIKELY_MS ? ttl : left;
 }
 

@@ -211,15 +211,25 @@ static void take_gone(struct layout_store *s, struct entry *entry)
 	index_image(s, entry, NULL);
 }
 
+static void say_lost(const struct image *image, uint32_t more)
+{
+	log_warning("thread %s: the chat server has written over %u turn%s of turnfs's; what was "
+		    "written is in .turnfs/lost/%s",
+		image->info.id, more, more == 1 ? "" : "s", image->info.id);
+}
+
 static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, struct image *image)
 {
 	bool say = false;
+	uint32_t lost = 0;
 	const char *id = image ? image->info.id : "";
 	char name[STORE_NAME_MAX + 1];
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, gen);
 	if (entry && r == 0) {
+		uint32_t before = entry->lost;
 		take_image(s, entry, image);
+		lost = entry->lost > before ? entry->lost - before : 0;
 		entry->fresh = s->up && entry->told == told;
 	} else if (entry && r == -ENOENT) {
 		take_gone(s, entry);
@@ -229,6 +239,8 @@ static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, st
 		id = name;
 	}
 	pthread_mutex_unlock(&s->mutex);
+	if (lost)
+		say_lost(image, lost);
 	if (say)
 		log_warning(
 			"thread %s: what its key has is no thread of layout %s; it is not shown",

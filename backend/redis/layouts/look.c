@@ -20,7 +20,7 @@ struct look {
 	bool was_there, was_listed, blind, quiet, wrote;
 	uint64_t digest;
 	int64_t deadline_ms;
-	uint32_t count, lost;
+	uint32_t count;
 	bool follows; /* its side key is to live as long as it does */
 };
 
@@ -39,7 +39,6 @@ static bool look_begin(struct layout_store *s, struct look *look)
 	look->digest = e->digest;
 	look->deadline_ms = e->deadline_ms;
 	look->count = e->count;
-	look->lost = e->lost;
 	look->follows = e->side_stale;
 	e->side_stale = false;
 	e->wrote_ms = 0;
@@ -76,15 +75,6 @@ static int64_t apart(int64_t a, int64_t b)
 	return a > b ? a - b : b - a;
 }
 
-static void say_lost(const struct look *look, uint32_t lost)
-{
-	if (lost > look->lost)
-		log_warning("thread %s: the chat server has written over %u turn%s of turnfs's; "
-			    "they are in .turnfs/lost/%s",
-			look->place->id, lost - look->lost, lost - look->lost == 1 ? "" : "s",
-			look->place->id);
-}
-
 /* A tool has renewed it, or it is gone: its side keys follow. */
 static void follow(struct layout_store *s, const struct look *look)
 {
@@ -107,20 +97,15 @@ static void look_end(struct layout_store *s, const struct look *look, bool same_
 	bool there = e && !e->gone_ms, listed = e && e->listed;
 	bool moved = e && apart(e->deadline_ms, look->deadline_ms) > 20;
 	bool quiet = (look->blind && same_count) || (look->whole && e && e->digest == look->digest);
-	uint32_t lost = e ? e->lost : 0;
 	pthread_mutex_unlock(&s->mutex);
-	if (there)
-		say_lost(look, lost);
 	if (!s->read_only && (look->follows || moved || !there))
 		follow(s, look);
 	if (!there)
 		tell_gone(s, look);
-	else if (!look->was_there || listed != look->was_listed)
+	else if (!look->was_there || listed != look->was_listed || moved)
 		layout_notify(s, NOTICE_THREAD, look->place, NULL);
-	else if (!quiet)
+	if (there && look->was_there && !quiet)
 		layout_notify(s, NOTICE_FILE, look->place, NULL);
-	else if (moved)
-		layout_notify(s, NOTICE_THREAD, look->place, NULL);
 }
 
 /* Four elements of the reply, each: what is there (1 the key, 2 a thread without turns), … */

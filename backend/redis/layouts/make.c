@@ -119,7 +119,10 @@ int layout_thread_create(struct store *store, const struct thread_info *info, un
 	struct place *place = place_for(s, info->id);
 	if (!place)
 		return -EINVAL; /* match= does not have it */
-	int r = create(s, place, info, flags);
+	struct thread_info made = *info;
+	if (!s->layout->keeps_ttl) /* the tool would never renew it */
+		made.ttl_ms = STORE_TTL_NEVER;
+	int r = create(s, place, &made, flags);
 	CLEAN_IMAGE struct image *image = NULL;
 	if (r == 0)
 		r = layout_reload(s, place->gen, &image);
