@@ -66,8 +66,8 @@ struct push {
 	struct blob **bytes; /* of each turn */
 	struct blob **records; /* or NULL: the bytes say all */
 	size_t count;
-	int64_t deadline_ms, time_ns;
-	bool renews;
+	int64_t time_ns;
+	struct life life;
 };
 
 static void push_done(struct push *p)
@@ -102,7 +102,7 @@ static int push_init(struct push *p, struct layout_store *s, struct thread_ref r
 	if (!p->bytes || !p->records)
 		return -ENOMEM;
 	p->count = count;
-	p->deadline_ms = p->info.deadline_ms;
+	p->life.deadline_ms = p->info.deadline_ms;
 	return 0;
 }
 
@@ -133,8 +133,9 @@ static void push_renew(struct push *p, const struct thread_change *thread)
 	if (!p->s->layout->keeps_ttl || ttl == STORE_TTL_NEVER || ttl <= 0)
 		return;
 	int64_t deadline = rules_deadline(layout_now(p->s), ttl);
-	p->renews = given || deadline > p->deadline_ms;
-	p->deadline_ms = p->renews ? deadline : p->deadline_ms;
+	p->life.renews = given || deadline > p->life.deadline_ms;
+	p->life.deadline_ms = p->life.renews ? deadline : p->life.deadline_ms;
+	p->life.ttl_ms = ttl;
 }
 
 static void push_key(struct redis_args *args, const struct push *p)
@@ -149,7 +150,7 @@ static bool push_records(const struct push *p, const struct keys *keys, struct s
 	for (size_t i = 0; i < p->count; i++) {
 		if (!p->records[i])
 			continue;
-		struct redis_args *args = server_step_command_named(step, 3, 4);
+		struct redis_args *args = server_step_command_with(step, "t3", 4);
 		redis_args_add(args, "HSET");
 		redis_args_add_bytes(args, keys->side, keys->side_size);
 		redis_args_add_unsigned(args, p->count - 1 - i);
@@ -169,8 +170,7 @@ static void push_field(
 	redis_args_add(args, value);
 }
 
-static int push_run(
-	const struct push *p, const struct keys *keys, unsigned flags, uint64_t *ret_length)
+static int push_run(struct push *p, const struct keys *keys, unsigned flags, uint64_t *ret_length)
 {
 	CLEAN_SERVER_STEP struct server_step step = {0};
 	char rev[24], ttl[48];
@@ -187,14 +187,18 @@ static int push_run(
 	if (records)
 		push_field(keys, "rev", rev, &step);
 	snprintf(ttl, sizeof(ttl), "%lld %lld", (long long)p->info.ttl_ms,
-		(long long)p->deadline_ms);
-	if (records && p->renews) /* a list has no time of its last write to tell it by */
+		(long long)p->life.deadline_ms);
+	if (records && p->life.renews) /* a list has no time of its last write to tell it by */
 		push_field(keys, "ttl", ttl, &step);
 	life_trim(p->s, keys, &step);
 	life_session(p->s, keys, p->time_ns, &step);
-	if (p->renews || records)
-		life_deadline(keys, p->deadline_ms, p->renews, true, &step);
-	return server_step_run(p->s, keys, &step, flags & STORE_DURABLE, ret_length);
+	if (p->life.renews || records)
+		life_set(&p->life, keys, true, &step);
+	int64_t now_ms;
+	int r = server_step_run(p->s, keys, &step, flags & STORE_DURABLE, &now_ms, ret_length);
+	if (r == 0)
+		life_exact(&p->life, now_ms);
+	return r;
 }
 
 /* What is known of the thread goes on without its image: the next who reads it asks. */
@@ -255,7 +259,7 @@ static int append_push(struct layout_store *s, struct thread_ref ref,
 		length = s->max_turns > count ? s->max_turns : count;
 	*ret_first = (uint32_t)(length - count) + 1;
 	push_known(&p, turns, (uint32_t)length, thread);
-	layout_wrote(s, p.place->gen, p.told, NULL, p.deadline_ms, ret);
+	layout_wrote(s, p.place->gen, p.told, NULL, p.life.deadline_ms, ret);
 	push_tell(&p, *ret_first, turns);
 	return 0;
 }

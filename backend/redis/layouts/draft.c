@@ -34,7 +34,7 @@ int draft_init(struct draft *d, struct layout_store *s, struct thread_ref ref,
 	if (r < 0)
 		return r;
 	d->time_ns = change ? change->time_ns : clock_wall_ns();
-	d->deadline_ms = d->image->raw.deadline_ms;
+	d->life.deadline_ms = d->image->raw.deadline_ms;
 	return 0;
 }
 

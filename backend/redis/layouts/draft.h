@@ -17,6 +17,12 @@ struct draft_content {
 	struct blob *content;
 };
 
+/* How long a thread lives after a step. */
+struct life {
+	bool renews; /* the deadline is set anew, by ttl_ms */
+	int64_t ttl_ms, deadline_ms; /* the latter is exact when the step has been made */
+};
+
 struct draft {
 	struct layout_store *s;
 	struct place *place;
@@ -28,8 +34,8 @@ struct draft {
 	struct draft_content *contents;
 	size_t content_count;
 	struct blob *own; /* VALUE: own members to be set, or NULL */
-	int64_t time_ns, deadline_ms, ttl_ms;
-	bool renews; /* the deadline is set anew, by ttl_ms */
+	int64_t time_ns;
+	struct life life;
 	struct thread_change wanted; /* the times and attributes that were asked for */
 };
 
@@ -58,8 +64,13 @@ int draft_thread(struct draft *d, const struct thread_change *change, unsigned f
 int draft_records(struct draft *d, struct image **image); /* what times the layout does not tell */
 
 /* life.c: commands that a layout's own writes bring along. `there`: the thread's key is. */
-void life_deadline(const struct keys *keys, int64_t deadline_ms, bool renews, bool there,
-	struct server_step *step);
+void life_set(
+	const struct life *life, const struct keys *keys, bool there, struct server_step *step);
+static inline void life_exact(struct life *life, int64_t now_ms)
+{
+	if (life->renews && life->deadline_ms != STORE_DEADLINE_NEVER)
+		life->deadline_ms = now_ms + life->ttl_ms;
+}
 void life_session(
 	struct layout_store *s, const struct keys *keys, int64_t time_ns, struct server_step *step);
 void life_trim(struct layout_store *s, const struct keys *keys, struct server_step *step);

@@ -110,7 +110,7 @@ int draft_image(struct draft *d, struct image **ret)
 {
 	const struct raw *was = &d->image->raw;
 	struct raw raw = {.there = was->there,
-		.deadline_ms = d->deadline_ms,
+		.deadline_ms = d->life.deadline_ms,
 		.created_ns = was->created_ns,
 		.updated_ns = was->updated_ns};
 	int r = d->s->layout->kind == LAYOUT_VALUE ? value_make(d, &raw.value) : list_make(d, &raw);
@@ -318,8 +318,8 @@ static int emit(
 	put_contents(d, keys, step);
 	bool sides = step->command_count > before;
 	int r = loud ? put_rev(d, keys, image, step) : 0;
-	if (d->renews || sides)
-		life_deadline(keys, d->deadline_ms, d->renews, image->raw.there, step);
+	if (d->life.renews || sides)
+		life_set(&d->life, keys, image->raw.there, step);
 	return r;
 }
 
@@ -343,6 +343,7 @@ int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struc
 	CLEAN_IMAGE struct image *image = NULL;
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_SERVER_STEP struct server_step step = {0};
+	int64_t now_ms;
 	forget_removed(d);
 	int r = draft_check(d);
 	if (r == 0)
@@ -354,10 +355,12 @@ int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struc
 	if (r == 0)
 		r = emit(d, &keys, image, &step);
 	if (r == 0)
-		r = server_step_run(d->s, &keys, &step, flags & STORE_DURABLE, NULL);
+		r = server_step_run(d->s, &keys, &step, flags & STORE_DURABLE, &now_ms, NULL);
 	if (r < 0)
 		return r;
-	layout_wrote(d->s, d->place->gen, d->told, image, d->deadline_ms, ret);
+	life_exact(&d->life, now_ms);
+	image->raw.deadline_ms = image->info.deadline_ms = d->life.deadline_ms;
+	layout_wrote(d->s, d->place->gen, d->told, image, d->life.deadline_ms, ret);
 	*ret_image = image;
 	image = NULL;
 	return 0;

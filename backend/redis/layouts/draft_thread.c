@@ -134,11 +134,11 @@ static int set_deadline(
 	if (!renews || (!given && ttl == STORE_TTL_NEVER))
 		return 0;
 	int64_t deadline = rules_deadline(layout_now(d->s), ttl);
-	if (!given && deadline < d->deadline_ms)
+	if (!given && deadline < d->life.deadline_ms)
 		return 0;
-	d->deadline_ms = deadline;
-	d->ttl_ms = ttl;
-	d->renews = true;
+	d->life.deadline_ms = deadline;
+	d->life.ttl_ms = ttl;
+	d->life.renews = true;
 	return 0;
 }
 
@@ -182,7 +182,8 @@ static int put_times(
 static int put_ttl(struct draft *d)
 {
 	char text[48];
-	snprintf(text, sizeof(text), "%lld %lld", (long long)d->ttl_ms, (long long)d->deadline_ms);
+	snprintf(text, sizeof(text), "%lld %lld", (long long)d->life.ttl_ms,
+		(long long)d->life.deadline_ms);
 	return side_put_text(&d->side, "ttl", text);
 }
 
@@ -195,7 +196,7 @@ int draft_records(struct draft *d, struct image **image)
 		   differs(info->doc.mtime_ns, wanted->doc.mtime_ns) &&
 		   !(mtime && wanted->doc.mtime_ns == wanted->mtime_ns);
 	int r = 0;
-	if (d->renews && d->ttl_ms != STORE_TTL_NEVER && info->ttl_ms != d->ttl_ms)
+	if (d->life.renews && d->life.ttl_ms != STORE_TTL_NEVER && info->ttl_ms != d->life.ttl_ms)
 		r = put_ttl(d);
 	if (r == 0 && (mtime || differs(info->ctime_ns, d->time_ns)))
 		r = put_times(d, *image, "thread", mtime, wanted->mtime_ns);

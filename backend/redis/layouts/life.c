@@ -3,28 +3,30 @@
 
 #include <errno.h>
 
-static void expire(const char *key, size_t size, int64_t deadline_ms, struct server_step *step)
+/* At `at_ms`, or `ttl_ms` from when it is done, by the server's clock. */
+static void expire(const char *key, size_t size, const struct life *life, struct server_step *step)
 {
-	bool never = deadline_ms == STORE_DEADLINE_NEVER;
-	struct redis_args *args = server_step_command(step, never ? 2 : 3);
+	bool never = life->deadline_ms == STORE_DEADLINE_NEVER;
+	const char *flag = life->renews && !never ? "d3" : "0";
+	struct redis_args *args = server_step_command_with(step, flag, never ? 2 : 3);
 	redis_args_add(args, never ? "PERSIST" : "PEXPIREAT");
 	redis_args_add_bytes(args, key, size);
 	if (!never)
-		redis_args_add_number(args, deadline_ms);
+		redis_args_add_number(args, life->renews ? life->ttl_ms : life->deadline_ms);
 }
 
-void life_deadline(const struct keys *keys, int64_t deadline_ms, bool renews, bool there,
-	struct server_step *step)
+void life_set(
+	const struct life *life, const struct keys *keys, bool there, struct server_step *step)
 {
-	if (renews && there) {
-		expire(keys->place->key, keys->place->key_size, deadline_ms, step);
+	if (life->renews && there) {
+		expire(keys->place->key, keys->place->key_size, life, step);
 		if (keys->session)
-			expire(keys->session, keys->session_size, deadline_ms, step);
+			expire(keys->session, keys->session_size, life, step);
 		if (keys->also)
-			expire(keys->also, keys->also_size, deadline_ms, step);
+			expire(keys->also, keys->also_size, life, step);
 	}
-	expire(keys->side, keys->side_size, deadline_ms, step);
-	expire(keys->files, keys->files_size, deadline_ms, step);
+	expire(keys->side, keys->side_size, life, step);
+	expire(keys->files, keys->files_size, life, step);
 }
 
 static struct redis_args *session_field(

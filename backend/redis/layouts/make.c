@@ -63,12 +63,15 @@ static int create(
 	CLEAN_SERVER_STEP struct server_step step = {0};
 	CLEAN_BLOB struct blob *value = NULL;
 	struct side_map side = {0};
-	int64_t deadline = rules_deadline(layout_now(s), info->ttl_ms);
+	struct life life = {.renews = true,
+		.ttl_ms = info->ttl_ms,
+		.deadline_ms = rules_deadline(layout_now(s), info->ttl_ms)};
+	int64_t now_ms;
 	int r = keys_init(s, place, &keys);
 	if (r == 0 && s->layout->kind == LAYOUT_VALUE)
 		r = zen_value_create(info->id, info->created_ns, NULL, &value);
 	if (r == 0)
-		r = side_of(s, info, deadline, &side);
+		r = side_of(s, info, life.deadline_ms, &side);
 	if (r == 0) {
 		add_absent(&keys, &step);
 		if (value) {
@@ -84,12 +87,14 @@ static int create(
 			redis_args_add_blob(args, side.items[i].name);
 			redis_args_add_blob(args, side.items[i].value);
 		}
-		life_deadline(&keys, deadline, true, value != NULL, &step);
-		r = server_step_run(s, &keys, &step, flags & STORE_DURABLE, NULL);
+		life_set(&life, &keys, value != NULL, &step);
+		r = server_step_run(s, &keys, &step, flags & STORE_DURABLE, &now_ms, NULL);
 	}
 	side_map_done(&side);
 	if (r == 0)
-		layout_wrote(s, place->gen, 0, NULL, deadline, NULL);
+		life_exact(&life, now_ms);
+	if (r == 0)
+		layout_wrote(s, place->gen, 0, NULL, life.deadline_ms, NULL);
 	return r == -EAGAIN ? -EEXIST : r;
 }
 
@@ -189,7 +194,8 @@ static int remove_once(struct layout_store *s, struct thread_ref ref)
 	redis_args_add_bytes(args, keys.side, keys.side_size);
 	redis_args_add(args, "rev");
 	add_unlink(&keys, &step);
-	r = server_step_run(s, &keys, &step, true, NULL);
+	int64_t now_ms;
+	r = server_step_run(s, &keys, &step, true, &now_ms, NULL);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->mutex);

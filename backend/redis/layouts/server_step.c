@@ -40,9 +40,10 @@ struct redis_args *server_step_check_number(
 	return &step->checks;
 }
 
-struct redis_args *server_step_command_named(struct server_step *step, size_t named, size_t words)
+struct redis_args *server_step_command_with(
+	struct server_step *step, const char *flag, size_t words)
 {
-	redis_args_add_unsigned(&step->commands, named);
+	redis_args_add(&step->commands, flag);
 	redis_args_add_unsigned(&step->commands, words);
 	step->command_count++;
 	return &step->commands;
@@ -50,7 +51,7 @@ struct redis_args *server_step_command_named(struct server_step *step, size_t na
 
 struct redis_args *server_step_command(struct server_step *step, size_t words)
 {
-	return server_step_command_named(step, 0, words);
+	return server_step_command_with(step, "0", words);
 }
 
 static void add_all(struct redis_args *to, const struct redis_args *from)
@@ -77,8 +78,23 @@ static size_t add_keys(struct redis_args *args, const struct keys *keys)
 	return count;
 }
 
+/* {now, first reply} */
+static int take_answer(const redisReply *reply, int64_t *ret_now, uint64_t *ret_first)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+		reply->element[0]->type != REDIS_REPLY_INTEGER)
+		return -EIO;
+	const redisReply *first = reply->element[1];
+	if (ret_first && (first->type != REDIS_REPLY_INTEGER || first->integer < 0))
+		return -EIO;
+	*ret_now = reply->element[0]->integer;
+	if (ret_first)
+		*ret_first = (uint64_t)first->integer;
+	return 0;
+}
+
 int server_step_run(struct layout_store *s, const struct keys *keys, struct server_step *step,
-	bool durable, uint64_t *ret_first)
+	bool durable, int64_t *ret_now, uint64_t *ret_first)
 {
 	CLEAN_ARGS struct redis_args args = {0};
 	redisReply *reply = NULL;
@@ -93,13 +109,9 @@ int server_step_run(struct layout_store *s, const struct keys *keys, struct serv
 	layout_write_ended(s, r == -ESTALE ? 0 : r);
 	if (r < 0)
 		return r == -ESTALE ? -EAGAIN : r;
-	bool is_number = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
-			 reply->element[0]->type == REDIS_REPLY_INTEGER &&
-			 reply->element[0]->integer >= 0;
-	if (ret_first && is_number)
-		*ret_first = (uint64_t)reply->element[0]->integer;
+	r = take_answer(reply, ret_now, ret_first);
 	freeReplyObject(reply);
-	return ret_first && !is_number ? -EIO : 0;
+	return r;
 }
 
 uint64_t random_number(void)

@@ -21,14 +21,18 @@ struct redis_args *server_step_check_number(
 
 /* The same for a command that is done if all checks hold. */
 struct redis_args *server_step_command(struct server_step *step, size_t words);
-/* Its word `named` (from 1) is to be a number: it becomes turn:(first reply - number). */
-struct redis_args *server_step_command_named(struct server_step *step, size_t named, size_t words);
+/*
+ * The same, with a word that only the server knows: "t3", word 3 is to be a number and becomes
+ * turn:(first command's reply - number); "d3", it is to be ms from now and becomes the time itself.
+ */
+struct redis_args *server_step_command_with(
+	struct server_step *step, const char *flag, size_t words);
 
 /*
- * 0; -EAGAIN: a check did not hold; else -errno, logged. `ret_first` (may be NULL): the first
- * command's reply, if it is a number.
+ * 0; -EAGAIN: a check did not hold; else -errno, logged. `ret_now`: when it was done, by the
+ * server's clock; `ret_first` (may be NULL): the first command's reply, which is to be a number.
  */
 int server_step_run(struct layout_store *s, const struct keys *keys, struct server_step *step,
-	bool durable, uint64_t *ret_first);
+	bool durable, int64_t *ret_now, uint64_t *ret_first);
 
 uint64_t random_number(void); /* 1 … 2^63-1, by chance */
