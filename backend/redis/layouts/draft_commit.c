@@ -3,6 +3,7 @@
 #include "draft.h"
 
 #include "codecs/zen_value.h"
+#include "value.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -145,6 +146,8 @@ static void put_value(struct draft *d, const struct keys *keys, const struct ima
 	struct server_step *step)
 {
 	const struct blob *was = d->image->raw.value, *now = image->raw.value;
+	if (adds(d) && value_write_into(was, now, keys, step))
+		return;
 	struct redis_args *args = server_step_check_blob(step, was, 2);
 	redis_args_add(args, "GET");
 	add_key(args, keys);
@@ -295,7 +298,7 @@ static void put_contents(struct draft *d, const struct keys *keys, struct server
 		struct redis_args *args = server_step_command(step, c->content ? 4 : 3);
 		redis_args_add(args, c->content ? "HSET" : "HDEL");
 		redis_args_add_bytes(args, keys->files, keys->files_size);
-		redis_args_add_unsigned(args, c->field);
+		redis_args_add(args, c->field);
 		if (c->content)
 			redis_args_add_blob(args, c->content);
 	}
@@ -324,18 +327,18 @@ static int emit(
 }
 
 /* Nothing is left of turns that go but what they were. */
-static void forget_removed(struct draft *d)
+static int forget_removed(struct draft *d)
 {
 	char field[32];
-	for (size_t i = 0; i < d->count; i++) {
+	int r = 0;
+	for (size_t i = 0; i < d->count && r == 0; i++) {
 		if (!d->turns[i].removed)
 			continue;
 		snprintf(field, sizeof(field), "turn:%zu", i + 1);
 		side_remove(&d->side, field);
-		snprintf(field, sizeof(field), "ours:%016llx",
-			(unsigned long long)element_identity(d->turns[i].element));
-		side_remove(&d->side, field);
+		r = draft_forget(d, d->turns[i].element);
 	}
+	return r;
 }
 
 int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struct image **ret_image)
@@ -344,8 +347,9 @@ int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struc
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_SERVER_STEP struct server_step step = {0};
 	int64_t now_ms;
-	forget_removed(d);
-	int r = draft_check(d);
+	int r = forget_removed(d);
+	if (r == 0)
+		r = draft_check(d);
 	if (r == 0)
 		r = draft_image(d, &image);
 	if (r == 0)

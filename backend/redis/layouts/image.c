@@ -48,8 +48,6 @@ void image_unref(struct image *image)
 	for (size_t i = 0; i < image->file_count; i++)
 		file_info_done(&image->files[i].info);
 	free(image->files);
-	for (size_t i = 0; i < image->lost_count; i++)
-		element_unref(image->lost[i].element);
 	free(image->lost);
 	free(image);
 }

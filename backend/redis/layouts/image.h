@@ -42,7 +42,7 @@ struct image_file {
 /* A turn of ours that somebody's rewriting of the whole value has dropped. */
 struct lost_element {
 	uint32_t number;
-	struct element *element;
+	char field[24]; /* that keeps its bytes, among the attachments' contents */
 };
 
 struct image {
