@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -204,6 +205,22 @@ static int run(const struct CMUnitTest *tests, size_t count)
 	return failed;
 }
 
+/* Whether turnfs was built with it. */
+static bool has_tls(void)
+{
+	const struct redis_pool_options options = {.timeout_ms = 1000, .tokens_key = "t"};
+	struct redis_pool *pool;
+	struct redis_url url;
+	struct errtext error = {""};
+
+	assert_int_equal(redis_url_parse("rediss://127.0.0.1:1", &url, &error), 0);
+	int rc = redis_pool_open(&url, &options, &pool, &error);
+	redis_url_done(&url);
+	if (rc == -EINVAL)
+		fprintf(stderr, "skipped: TLS: %s\n", error.text);
+	return rc != -EINVAL;
+}
+
 int main(int argc, char **argv)
 {
 	program = argc > 1 ? argv[1] : "redis-server";
@@ -215,7 +232,8 @@ int main(int argc, char **argv)
 	log_init(false, LOG_LEVEL_NOTICE);
 	int failed = run(calls_tests, calls_count) + run(lost_tests, lost_count) +
 		     run(away_tests, away_count) + run(refused_tests, refused_count) +
-		     run(false_tests, false_count) + run(watch_tests, watch_count);
+		     run(false_tests, false_count) + run(watch_tests, watch_count) +
+		     (has_tls() ? run(tls_tests, tls_count) : 0);
 	server_done(&server);
 	return failed > 0;
 }

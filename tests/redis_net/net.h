@@ -38,5 +38,6 @@ unsigned log_lines(const char *text);
 void log_let(void);
 
 extern const struct CMUnitTest calls_tests[], lost_tests[], away_tests[], refused_tests[],
-	false_tests[], watch_tests[];
-extern const size_t calls_count, lost_count, away_count, refused_count, false_count, watch_count;
+	false_tests[], watch_tests[], tls_tests[];
+extern const size_t calls_count, lost_count, away_count, refused_count, false_count, watch_count,
+	tls_count;
