@@ -13,6 +13,7 @@
 
 const char *program;
 struct test_server server;
+unsigned net_replicas;
 
 static const char *pattern; /* of fnmatch(): the tests to run */
 static int log_fd = -1, kept_stderr = -1;
@@ -58,7 +59,7 @@ int net_try(
 	struct net *net, const char *login, const char *path, int timeout_ms, struct errtext *error)
 {
 	static unsigned mounts; /* each has tokens of its own */
-	struct redis_pool_options options = {.timeout_ms = timeout_ms};
+	struct redis_pool_options options = {.timeout_ms = timeout_ms, .replicas = net_replicas};
 	char url[200], tokens[32];
 
 	*net = (struct net){0};
@@ -98,15 +99,25 @@ static long long number_of(redisReply *reply)
 	return number;
 }
 
-long long net_count(struct net *net, const char *key)
+static long long count(struct net *net, const char *key, bool durable)
 {
 	CLEAN_ARGS struct redis_args args = {0};
 	redisReply *reply;
 
 	redis_args_add(&args, key);
 	redis_args_add_number(&args, 1);
-	int rc = redis_write(net->pool, &count_script, 1, &args, false, key, &reply);
+	int rc = redis_write(net->pool, &count_script, 1, &args, durable, key, &reply);
 	return rc < 0 ? rc : number_of(reply);
+}
+
+long long net_count(struct net *net, const char *key)
+{
+	return count(net, key, false);
+}
+
+long long net_count_durably(struct net *net, const char *key)
+{
+	return count(net, key, true);
 }
 
 long long net_get(struct net *net, const char *key)
@@ -176,6 +187,7 @@ static int begin(void **state)
 	if (server.pid == 0)
 		server_start(&server, program, (const char *[]){"--save", "", NULL});
 	server_do(&server, "FLUSHALL");
+	net_replicas = 0;
 	log_catch();
 	return 0;
 }
@@ -233,6 +245,7 @@ int main(int argc, char **argv)
 	int failed = run(calls_tests, calls_count) + run(lost_tests, lost_count) +
 		     run(away_tests, away_count) + run(refused_tests, refused_count) +
 		     run(false_tests, false_count) + run(watch_tests, watch_count) +
+		     run(replicas_tests, replicas_count) +
 		     (has_tls() ? run(tls_tests, tls_count) : 0);
 	server_done(&server);
 	return failed > 0;

@@ -3,7 +3,6 @@
 #include "net.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,19 +14,6 @@ extern char **environ;
 
 static struct test_server own; /* with TLS on `port`, and its unix socket without */
 static char certificate[100], key[100], port[8];
-
-static int loopback_listen(int *ret_port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t size = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-	*ret_port = ntohs(address.sin_port);
-	return fd;
-}
 
 /* A certificate that signs itself, for a name as subjectAltName has it. */
 static bool make_certificate(const char *name)
@@ -49,14 +35,11 @@ static bool make_certificate(const char *name)
 /* false: this machine cannot, the test is skipped. */
 static bool tls_server_start(const char *name)
 {
-	int number;
-
 	snprintf(certificate, sizeof(certificate), "%s/cert.pem", server.folder);
 	snprintf(key, sizeof(key), "%s/key.pem", server.folder);
 	if (!make_certificate(name))
 		return false;
-	close(loopback_listen(&number));
-	snprintf(port, sizeof(port), "%d", number);
+	snprintf(port, sizeof(port), "%d", loopback_port());
 	server_start(&own, program,
 		(const char *[]){"--tls-port", port, "--tls-cert-file", certificate,
 			"--tls-key-file", key, "--tls-ca-cert-file", certificate,
@@ -193,9 +176,7 @@ static void test_C4__tls_and_plain_mixed_up__is_a_clear_error(void **state)
 	assert_true(try("redis", "localhost", port, 500, &net, &error) < 0);
 	assert_non_null(strstr(error.text, "rediss://"));
 	server_done(&own);
-	int number;
-	close(loopback_listen(&number));
-	snprintf(port, sizeof(port), "%d", number);
+	snprintf(port, sizeof(port), "%d", loopback_port());
 	server_start(&own, program, (const char *[]){"--port", port, "--bind", "127.0.0.1", NULL});
 	assert_true(try("rediss", "localhost", port, 500, &net, &error) < 0);
 	assert_non_null(strstr(error.text, "no TLS"));
