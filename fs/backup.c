@@ -167,10 +167,11 @@ int backup_meta(struct fs *fs, struct node *node, json_t **ret)
 	else if (file)
 		text = blob_ref(file->meta);
 	fs_unlock(fs);
+	json_begin();
 	json_t *meta = text ? json_parse(blob_data(text), blob_size(text)) : json_object();
 	if (!json_is_object(meta)) {
 		json_decref(meta);
-		return text ? -EIO : -ENOMEM;
+		return json_ran_out() ? -ENOMEM : -EIO;
 	}
 	*ret = meta;
 	return 0;

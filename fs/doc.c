@@ -39,6 +39,7 @@ int doc_edit_load(struct fs *fs, struct thread *thread, struct doc_edit *edit)
 {
 	CLEAN_BLOB struct blob *text = NULL;
 	uint64_t revision;
+	json_begin();
 	int rc = store_doc_read(fs->store, thread_ref(thread), &text, &revision);
 	if (rc < 0)
 		return rc;
@@ -48,7 +49,7 @@ int doc_edit_load(struct fs *fs, struct thread *thread, struct doc_edit *edit)
 		root = NULL;
 	}
 	if (!root)
-		return text ? -EIO : -ENOMEM;
+		return json_ran_out() ? -ENOMEM : -EIO;
 	*edit = (struct doc_edit){.root = root, .revision = revision};
 	return 0;
 }
@@ -83,6 +84,8 @@ json_t *doc_pending(struct doc_edit *edit)
 
 int doc_edit_into(struct doc_edit *edit, struct thread_change *change)
 {
+	if (edit->root && json_ran_out())
+		return -ENOMEM;
 	if (!edit->changed)
 		return 0;
 	blob_unref(edit->text);

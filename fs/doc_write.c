@@ -5,6 +5,7 @@
 #include "expiry.h"
 #include "file.h"
 #include "notify.h"
+#include "own.h"
 
 #include "base/json.h"
 #include "base/name.h"
@@ -205,7 +206,7 @@ static void tell_open_files(struct writing *w)
 		HASH_FIND(hh, w->fs->files, &w->inos[i], sizeof w->inos[i], node);
 		if (!node || !node->file)
 			continue;
-		node->file->info.revision = w->changes[i].ret_revision;
+		own_adopt(w->fs, node->file, w->changes[i].ret_revision);
 		node->file->info.ctime_ns = w->thread_change.time_ns;
 		if (!node->file->known)
 			continue;
@@ -319,9 +320,10 @@ int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
 int doc_write(
 	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
 {
+	json_begin();
 	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
 	if (!json_is_object(doc))
-		return -EBADMSG;
+		return json_ran_out() ? -ENOMEM : -EBADMSG;
 	struct thread_info info;
 	int rc = -ESTALE;
 	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)

@@ -56,9 +56,8 @@ void entry_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
 	if (!rc && node->kind == NODE_FILE) {
 		rc = file_commit(fs, node, false);
 		if (rc < 0) {
+			file_unmake(fs, node, false);
 			fs_lock(fs);
-			node->file->unlinked = true;
-			file_drop_if_idle(fs, node->file);
 			node_unpin(fs, node);
 			fs_unlock(fs);
 		}

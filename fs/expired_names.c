@@ -90,7 +90,7 @@ static int name_add(struct expired_names *names, char *name, uint64_t gen)
 		return -ENOMEM;
 	names->count++;
 	HASH_ADD_KEYPTR(hh, names->by_name, name, strlen(name), item);
-	return 0;
+	return item->unhashed ? -ENOMEM : 0;
 }
 
 /* ID~N, within the length of a name and with no character cut in two. */

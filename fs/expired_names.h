@@ -8,12 +8,12 @@
 #pragma once
 
 #include "backend.h"
-
-#include <uthash.h>
+#include "table.h"
 
 struct expired_name {
 	char *name;
 	uint64_t gen;
+	bool unhashed; /* table.h */
 	UT_hash_handle hh;
 };
 

@@ -6,13 +6,16 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "notify.h"
+#include "own.h"
+#include "refusals.h"
+#include "version.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 /* What is kept for those who are about to open it; larger files they look up again. */
-enum { KEEP_MAX = 1 << 20 };
+enum { KEEP_MAX = 1 << 20, RETRIES = 32 };
 
 struct file *file_get(struct fs *fs, struct node *node)
 {
@@ -75,6 +78,18 @@ uint32_t file_highest_draft(struct fs *fs, struct thread *thread)
 		highest = number;
 	fs_unlock(fs);
 	return highest;
+}
+
+/* From now on it commits at its last release, unless it is written. fs->lock held. */
+static void file_emptied(struct file *file)
+{
+	file->emptied = true;
+	file->refusals = refusals_count();
+}
+
+bool file_left_empty(const struct file *file)
+{
+	return file->emptied && file->refusals == refusals_count();
 }
 
 void file_busy(struct fs *fs, struct file *file)
@@ -219,6 +234,9 @@ int file_attr(struct fs *fs, struct node *node, struct stat *ret)
 	if (rc < 0)
 		return file_attr_known(fs, node, ret) ? 0 : rc;
 	attr_file(fs, &info, ret);
+	fs_lock(fs);
+	version_told(fs, node, info.revision);
+	fs_unlock(fs);
 	file_info_done(&info);
 	return 0;
 }
@@ -235,6 +253,19 @@ static void info_set(struct file_info *info, unsigned set, const struct change *
 	if (set & SET_MTIME)
 		info->mtime_ns = change->mtime_ns;
 	info->ctime_ns = now;
+}
+
+static int apply_attr(struct fs *fs, struct thread_ref ref, const struct thread_change *thread,
+	struct change *change, struct thread_info *ret)
+{
+	unsigned flags = name_is_scratch(change->name) ? 0 : STORE_RENEW;
+	int rc = -ESTALE;
+	for (int i = 0; i < RETRIES && rc == -ESTALE; i++) {
+		rc = own_expect(fs, ref, change->name, &change->expect);
+		if (!rc)
+			rc = store_apply(fs->store, ref, thread, change, 1, flags, ret);
+	}
+	return rc;
 }
 
 int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode, uint32_t uid,
@@ -262,20 +293,18 @@ int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode,
 	struct thread *thread = node->thread;
 	struct thread_ref ref = file_where(node, name);
 	bool stored = !file->draft && !file->unlinked;
+	struct thread_info info;
+	int rc = file->stale ? -ESTALE : 0;
 	fs_unlock(fs);
 
-	struct thread_info info;
-	int rc = 0;
-	if (stored) {
-		unsigned flags = name_is_scratch(name) ? 0 : STORE_RENEW;
-		rc = store_apply(fs->store, ref, &thread_change, &change, 1, flags, &info);
-	}
+	if (!rc && stored)
+		rc = apply_attr(fs, ref, &thread_change, &change, &info);
 	fs_lock(fs);
 	if (!rc) {
 		if (file->known)
 			info_set(&file->info, set, &change, thread_change.time_ns);
 		if (stored) {
-			file->info.revision = change.ret_revision;
+			own_adopt(fs, file, change.ret_revision);
 			thread_update(fs, thread, &info);
 		}
 	}
@@ -289,7 +318,9 @@ void file_revert(struct fs *fs, struct node *node)
 	char name[STORE_NAME_MAX + 1];
 	fs_lock(fs);
 	struct file *file = node->file;
-	if (!file || file->writers || file->unlinked) {
+	if (file && file->stale) /* the store has another one: it reads as it was written */
+		file->emptied = file->mapped = false;
+	if (!file || file->writers || file->unlinked || file->stale) {
 		fs_unlock(fs);
 		return;
 	}
@@ -307,13 +338,43 @@ void file_revert(struct fs *fs, struct node *node)
 		file->info = (struct file_info){0};
 		file->loaded = file->known = file->emptied = file->mapped = false;
 	}
+	bool read = !draft && file->handles && fs->own; /* M5: whoever has it open, one version */
+	file->users += read;
 	file_idle(fs, file);
 	fs_unlock(fs);
+	if (read) {
+		file_load(fs, node);
+		fs_lock(fs);
+		file->users--;
+		node->told = STORE_REVISION_ANY;
+		file_drop_if_idle(fs, file);
+		fs_unlock(fs);
+	}
 	if (draft && claimed)
 		store_unclaim(fs->store, ref, name);
 	if (draft)
 		notify_entry(fs, &thread->node, name);
 	notify_inode(fs, node, true);
+}
+
+void file_unmake(struct fs *fs, struct node *node, bool opened)
+{
+	char name[STORE_NAME_MAX + 1];
+	fs_lock(fs);
+	struct file *file = node->file;
+	if (opened)
+		file->handles--;
+	file_busy(fs, file);
+	bool unmade = file->draft && !file->handles, claimed = file->claimed;
+	struct thread_ref ref = file_where(node, name);
+	if (unmade) {
+		file->unlinked = true;
+		node_unhash(fs, node);
+	}
+	file_idle(fs, file);
+	fs_unlock(fs);
+	if (unmade && claimed)
+		store_unclaim(fs->store, ref, name);
 }
 
 int file_number_free(struct fs *fs, struct thread *thread, const char *name, const char *but)
@@ -372,7 +433,8 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
 			store_unclaim(fs->store, thread_ref(thread), name);
 		return -ENOMEM;
 	}
-	file->draft = file->known = file->loaded = file->emptied = true;
+	file->draft = file->known = file->loaded = true;
+	file_emptied(file);
 	file->claimed = exclusive;
 	file->made_ns = now;
 	file->info = (struct file_info){
@@ -420,7 +482,9 @@ int file_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t
 		file->info.size = (uint64_t)size;
 		file->info.mtime_ns = file->info.ctime_ns = now;
 		file->changes++;
-		file->emptied = handle && !size && !handle->wrote;
+		file->emptied = false;
+		if (handle && !size && !handle->wrote)
+			file_emptied(file);
 	}
 	fs_unlock(fs);
 	if (!rc && !handle)
@@ -456,7 +520,7 @@ int file_cut(struct fs *fs, struct node *node)
 	blob_unref(file->content);
 	file->content = NULL;
 	file->loaded = true;
-	file->emptied = true;
+	file_emptied(file);
 	file->changes++;
 	file->info.size = 0;
 	file->info.mtime_ns = file->info.ctime_ns = now;

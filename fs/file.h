@@ -65,6 +65,15 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
 int file_commit(struct fs *fs, struct node *node, bool durable);
 
 /*
+ * Whether it was made or cut to nothing and is meant to stay so. False too if a write may have been
+ * refused meanwhile without our knowing: then it is as it was before (W9). fs->lock held.
+ */
+bool file_left_empty(const struct file *file);
+
+/* A new file that could not be opened (or `opened` and not told of) is as if it was never made. */
+void file_unmake(struct fs *fs, struct node *node, bool opened);
+
+/*
  * A refused write leaves what was there before (W9): unless another descriptor has written too, a
  * draft goes and a file reads as stored again. From the pool.
  */

@@ -69,8 +69,15 @@ static void file_released(struct fs *fs, struct node *node, bool refused)
 	struct file *file = node->file;
 	fs_lock(fs);
 	/* What a descriptor emptied and then could not write is as it was before (W9). */
+	bool doubtful = !refused && !file->mapped && !file->unlinked && file->emptied &&
+			!file_left_empty(file);
+	refused = refused || doubtful;
 	bool commit = !refused && !file->unlinked && (file->emptied || file->mapped);
 	fs_unlock(fs);
+	if (doubtful)
+		log_error("thread %s: %s was cut to nothing while memory was short: it is as it "
+			  "was before",
+			node->thread->id->text, node->name);
 	int rc = commit ? file_commit(fs, node, false) : 0;
 	if (rc < 0)
 		log_error("thread %s: %s could not be committed at its last close: error %d",
@@ -89,33 +96,27 @@ void handle_close(struct fs *fs, struct handle *handle)
 	if (handle->kind == NODE_FILE) {
 		fs_lock(fs);
 		struct file *file = node->file;
+		bool refused = handle->error || handle->wrote; /* wrote: its FLUSH was refused */
 		handle_wrote(handle, false);
 		bool last = --file->handles == 0;
-		bool settle =
-			last && (file->draft || file->emptied || file->mapped || handle->error);
+		bool settle = last && (file->draft || file->emptied || file->mapped || refused);
 		if (settle)
 			file->users++; /* an unlink may come between: it stays till that is done */
 		else if (last)
 			file_drop_if_idle(fs, file);
 		fs_unlock(fs);
 		if (settle)
-			file_released(fs, node, handle->error);
+			file_released(fs, node, refused);
 	}
 	handle_free(fs, handle);
 }
 
-struct release {
-	struct work work;
-	fuse_req_t req;
-	struct handle *handle;
-};
-
 static void release_run(struct fs *fs, struct work *work)
 {
-	struct release *release = (struct release *)work;
-	handle_close(fs, release->handle);
-	fs_reply(release->req, 0);
-	free(release);
+	struct handle *handle = (struct handle *)work;
+	fuse_req_t req = handle->released;
+	handle_close(fs, handle);
+	fs_reply(req, 0);
 }
 
 void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -125,17 +126,18 @@ void handle_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	struct node *node = handle->node;
 	fs_lock(fs);
 	const struct file *file = handle->kind == NODE_FILE ? node->file : NULL;
-	bool plain = !file || file->handles > 1 ||
-		     !(file->draft || file->emptied || file->mapped || handle->error);
+	bool plain =
+		!file || file->handles > 1 ||
+		!(file->draft || file->emptied || file->mapped || handle->error || handle->wrote);
 	fs_unlock(fs);
-	struct release *release = plain ? NULL : malloc(sizeof *release);
-	if (!release) {
+	if (plain) {
 		handle_close(fs, handle);
 		fs_reply(req, 0);
 		return;
 	}
-	*release = (struct release){.work.run = release_run, .req = req, .handle = handle};
-	work_submit(fs, &release->work);
+	handle->release.run = release_run;
+	handle->released = req;
+	work_submit(fs, &handle->release);
 }
 
 void handle_free_all(struct fs *fs)

@@ -1,6 +1,7 @@
 /* The ledger of threads that went: lines on their way to the store, and what is read of them. */
 #include "ledger.h"
 
+#include "ledger_copy.h"
 #include "work.h"
 
 #include "base/json.h"
@@ -234,20 +235,44 @@ static int line_of(struct fs *fs, const struct expiry *expiry, struct ledger_ent
 
 static int store_lines(struct fs *fs, const struct ledger_entry *lines, size_t count)
 {
+	const char *copy = fs->options->ledger_copy;
+	int rc = copy ? ledger_copy_add(copy, lines, count) : 0;
+	if (rc < 0)
+		log_warning("%s cannot be written: error %d; the ledger is in the store alone",
+			copy, -rc);
 	return fs->options->read_only ? -EROFS : store_ledger_add(fs->store, lines, count);
 }
 
-/* Enters what was taken. What the store refuses is kept as lines. 0 or -errno. */
+/* ledger->lock not held. */
+static void keep_expiry(struct ledger *ledger, const struct expiry *expiry)
+{
+	pthread_mutex_lock(&ledger->lock);
+	push_expiry(ledger, expiry);
+	pthread_mutex_unlock(&ledger->lock);
+}
+
+/*
+ * Enters what was taken. What the store refuses is kept as lines, and what it cannot be asked of as
+ * it is: a store that is away is asked once. 0 or -errno.
+ */
 static int enter(struct fs *fs, const struct expiry *expiries, size_t expiry_count,
 	const struct ledger_entry *lines, size_t line_count)
 {
 	struct ledger_entry batch[BATCH];
-	int rc = 0;
+	int rc = 0, away = 0;
 	for (size_t e = 0, l = 0; e < expiry_count || l < line_count;) {
 		size_t count = 0;
-		for (; count < BATCH && e < expiry_count; e++)
-			if (line_of(fs, &expiries[e], &batch[count]) == 0)
+		for (; count < BATCH && e < expiry_count; e++) {
+			if (!away)
+				away = line_of(fs, &expiries[e], &batch[count]);
+			if (away == -ENOENT)
+				away = 0;
+			else if (away)
+				keep_expiry(fs->ledger, &expiries[e]);
+			else
 				count++;
+		}
+		rc = rc ? rc : away;
 		for (; count < BATCH && l < line_count; l++)
 			batch[count++] = lines[l];
 		if (!rc && count)
@@ -471,6 +496,7 @@ static int line_print(struct blob **text, const struct ledger_entry *line)
 	text_time_ns(line->time_ms * 1000000, time);
 	if (!never)
 		text_time_ns(line->deadline_ms * 1000000, deadline);
+	json_begin();
 	json_auto_t *object = json_pack("{s:s, s:s, s:s, s:I, s:o, s:s?, s:s?}", "time", time, "id",
 		line->id, "cause", cause_word(line->cause), "turns", (json_int_t)line->turns,
 		"ttl_seconds", forever ? json_null() : json_real((double)line->ttl_ms / 1000),
@@ -485,10 +511,50 @@ static int line_print(struct blob **text, const struct ledger_entry *line)
 	return rc < 0 ? rc : blob_write(text, blob_size(*text), "\n", 1);
 }
 
+/* The store's own lines, to see which of this machine's are missing there. */
+struct hashes {
+	uint64_t *items;
+	size_t count, capacity;
+};
+
+static int hash_compare(const void *a, const void *b)
+{
+	const uint64_t *one = a, *other = b;
+	return (*one > *other) - (*one < *other);
+}
+
+static int hash_add(struct hashes *hashes, const struct ledger_entry *line)
+{
+	int rc = make_room(
+		(void **)&hashes->items, sizeof *hashes->items, hashes->count, &hashes->capacity);
+	if (!rc)
+		hashes->items[hashes->count++] = ledger_copy_hash(line);
+	return rc;
+}
+
+/* R4: what this machine remembers, and the store perhaps no longer. */
+static int copy_print(struct fs *fs, struct blob **text, struct hashes *known)
+{
+	struct ledger_entry *lines;
+	size_t count = ledger_copy_read(fs->options->ledger_copy, &lines);
+	int rc = 0;
+	if (known->count)
+		qsort(known->items, known->count, sizeof *known->items, hash_compare);
+	for (size_t i = 0; i < count && !rc; i++) {
+		uint64_t hash = ledger_copy_hash(&lines[i]);
+		if (!known->count ||
+			!bsearch(&hash, known->items, known->count, sizeof hash, hash_compare))
+			rc = line_print(text, &lines[i]);
+	}
+	free(lines);
+	return rc;
+}
+
 int ledger_text(struct fs *fs, struct blob **ret)
 {
 	struct blob *text = blob_new("", 0);
 	struct ledger_entry *refused;
+	struct hashes known = {0};
 	uint64_t after = 0;
 	int rc = text ? 0 : -ENOMEM;
 	ledger_settle(fs);
@@ -497,8 +563,11 @@ int ledger_text(struct fs *fs, struct blob **ret)
 		rc = store_ledger_list(fs->store, after, PAGE, &page);
 		if (rc < 0)
 			break;
-		for (size_t i = 0; i < page.count && !rc; i++)
+		for (size_t i = 0; i < page.count && !rc; i++) {
 			rc = line_print(&text, &page.items[i]);
+			if (!rc && fs->options->ledger_copy)
+				rc = hash_add(&known, &page.items[i]);
+		}
 		more = page.more && page.count;
 		if (page.count)
 			after = page.items[page.count - 1].seq;
@@ -508,6 +577,9 @@ int ledger_text(struct fs *fs, struct blob **ret)
 	for (size_t i = 0; i < count && !rc; i++)
 		rc = line_print(&text, &refused[i]);
 	free(refused);
+	if (!rc)
+		rc = copy_print(fs, &text, &known);
+	free(known.items);
 	if (rc < 0)
 		blob_unref(text);
 	else

@@ -131,8 +131,10 @@ static void print_state(FILE *out, struct fs *fs)
 		"turnfs_threads{state=\"expired\"} %lld\n",
 		threads.live, threads.expiring, threads.expired);
 	fs_lock(fs);
-	size_t in_flight = fs->in_flight;
+	size_t in_flight = fs->in_flight, known = HASH_COUNT(fs->files);
 	fs_unlock(fs);
+	print_head(out, "known_files", "gauge", "Files that the kernel keeps a name or pages of.");
+	fprintf(out, "turnfs_known_files %zu\n", known);
 	print_head(out, "uncommitted_bytes", "gauge", "Bytes written and not committed yet.");
 	fprintf(out, "turnfs_uncommitted_bytes %zu\n", in_flight);
 	struct store_health health;
@@ -169,10 +171,6 @@ int metrics_text(struct fs *fs, struct blob **ret)
 	print_counters(out, &fs->metrics);
 	print_state(out, fs);
 	print_build(out, fs);
-	if (fclose(out) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	*ret = blob_adopt(text, size);
+	*ret = blob_of_stream(out, &text, &size);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -4,6 +4,7 @@
 #include "backup.h"
 #include "backup_copy.h"
 #include "file.h"
+#include "trim.h"
 #include "view.h"
 
 #include <stdlib.h>
@@ -49,13 +50,18 @@ void node_forget(struct fs *fs, struct node *node, uint64_t count)
 	node_end_if_unused(fs, node);
 }
 
-static void node_hash(struct fs *fs, struct node *node)
+/* False: memory is short. It is then found by no lookup, and one that is open stays so. */
+static bool node_hash(struct fs *fs, struct node *node)
 {
-	DL_DELETE(fs->others, node);
 	node->key = node_key(node->ino, node->thread->view);
+	node->unhashed = false;
 	HASH_ADD(hh, fs->files, key, sizeof node->key, node);
+	if (node->unhashed)
+		return false;
+	DL_DELETE(fs->others, node);
 	DL_APPEND(node->thread->nodes, node);
 	node->hashed = true;
+	return true;
 }
 
 void node_unhash(struct fs *fs, struct node *node)
@@ -66,6 +72,12 @@ void node_unhash(struct fs *fs, struct node *node)
 	DL_DELETE(node->thread->nodes, node);
 	DL_APPEND(fs->others, node);
 	node->hashed = false;
+}
+
+void node_requeue(struct fs *fs, struct node *node)
+{
+	node_unhash(fs, node);
+	node_hash(fs, node);
 }
 
 static void thread_free(struct fs *fs, struct thread *thread)
@@ -161,10 +173,12 @@ void thread_update(struct fs *fs, struct thread *thread, const struct thread_inf
 		thread_rename(thread, info->id);
 }
 
-static void thread_hash(struct fs *fs, struct thread *thread)
+static bool thread_hash(struct fs *fs, struct thread *thread)
 {
 	thread->node.key = node_key(thread->gen, thread->view);
+	thread->unhashed = false;
 	HASH_ADD(hh, fs->threads, node.key, sizeof thread->node.key, thread);
+	return !thread->unhashed;
 }
 
 struct thread *node_thread_get(struct fs *fs, const struct thread_info *info)
@@ -184,14 +198,25 @@ struct thread *node_thread_get_in(
 		thread->node.ino = info->gen | (view == THREAD_VIEW_BACKUP ? INO_BACKUP : 0);
 		thread->gen = info->gen;
 		thread->view = view;
-		if (thread_rename(thread, info->id) < 0) {
+		thread->announced = info->last_turn;
+		if (thread_rename(thread, info->id) < 0 || !thread_hash(fs, thread)) {
+			free(thread->id);
 			free(thread);
 			return NULL;
 		}
-		thread_hash(fs, thread);
 	}
 	thread_update(fs, thread, info);
 	return thread;
+}
+
+/* It is in no table of threads any more. */
+static void thread_dies(struct fs *fs, struct thread *thread, bool expired)
+{
+	DL_APPEND(fs->others, &thread->node);
+	thread->dead = true;
+	thread->expired = expired;
+	while (thread->nodes)
+		node_unhash(fs, thread->nodes);
 }
 
 void thread_kill(struct fs *fs, struct thread *thread, bool expired)
@@ -199,11 +224,7 @@ void thread_kill(struct fs *fs, struct thread *thread, bool expired)
 	if (thread->dead)
 		return;
 	HASH_DEL(fs->threads, thread);
-	DL_APPEND(fs->others, &thread->node);
-	thread->dead = true;
-	thread->expired = expired;
-	while (thread->nodes)
-		node_unhash(fs, thread->nodes);
+	thread_dies(fs, thread, expired);
 }
 
 void thread_becomes_live(struct fs *fs, struct thread *thread)
@@ -217,7 +238,10 @@ void thread_becomes_live(struct fs *fs, struct thread *thread)
 		thread_kill(fs, other, true);
 	HASH_DEL(fs->threads, thread);
 	thread->view = THREAD_VIEW_LIVE;
-	thread_hash(fs, thread);
+	if (!thread_hash(fs, thread)) { /* the next lookup makes another one */
+		thread_dies(fs, thread, false);
+		return;
+	}
 	DL_COUNT(thread->nodes, node, count);
 	for (; count; count--) {
 		node = thread->nodes; /* goes to the list's end with its new key */
@@ -277,9 +301,14 @@ struct node *node_file(struct fs *fs, struct thread *thread, const char *name, u
 		return node;
 	enum node_kind kind = thread->view == THREAD_VIEW_BACKUP ? NODE_BACKUP : NODE_FILE;
 	node = node_make(fs, kind, thread, name, ino);
-	if (node)
-		node_hash(fs, node);
-	return node;
+	if (node && node_hash(fs, node)) {
+		trim_if_many(fs);
+		return node;
+	}
+	if (!node)
+		return NULL;
+	node_end_if_unused(fs, node);
+	return NULL;
 }
 
 void node_becomes(
@@ -309,12 +338,12 @@ void node_rename(struct fs *fs, struct node *node, struct thread *to, char *name
 	if (node->thread == to)
 		return;
 	struct thread *from = node->thread;
-	bool hashed = node->hashed;
-	node_unhash(fs, node);
+	if (node->hashed) { /* its key stays: both are of the same view */
+		DL_DELETE(from->nodes, node);
+		DL_APPEND(to->nodes, node);
+	}
 	node_pin(&to->node);
 	node->thread = to;
-	if (hashed)
-		node_hash(fs, node);
 	node_unpin(fs, &from->node);
 }
 

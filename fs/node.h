@@ -82,6 +82,9 @@ void node_becomes(
 /* Nobody finds it by its inode number any more. */
 void node_unhash(struct fs *fs, struct node *node);
 
+/* Behind all others in fs->files, which are in order of their coming. */
+void node_requeue(struct fs *fs, struct node *node);
+
 /* A node of another kind; `thread` may be NULL. */
 struct node *node_make(
 	struct fs *fs, enum node_kind kind, struct thread *thread, const char *name, uint64_t ino);

@@ -15,6 +15,7 @@
 #include "expired_names.h"
 #include "metrics.h"
 #include "mount.h"
+#include "table.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 enum node_kind {
 	NODE_ROOT,
@@ -48,9 +48,19 @@ enum thread_view {
 	THREAD_VIEW_BACKUP, /* in .turnfs/backup */
 };
 
+struct fs;
 struct thread;
 struct view;
 struct dir;
+
+/*
+ * Something to be done away from the request handlers (work.h): commit, invalidate, reply. Embed it
+ * in a struct of your own, which `run` frees.
+ */
+struct work {
+	void (*run)(struct fs *fs, struct work *work);
+	struct work *next;
+};
 
 struct node {
 	enum node_kind kind;
@@ -63,8 +73,13 @@ struct node {
 	struct file *file; /* FILE: while it is open, uncommitted or being changed */
 	struct node *prev, *next; /* in thread->nodes while hashed, else in fs->others */
 	char *turn; /* STREAM: name of the turn last committed through this node */
+	/* FILE of a shared store: the revision that the kernel was told of; NONE: of none, ANY: of
+	 * several */
+	uint64_t told;
 	const struct view *view; /* VIEW, VIEW_FILE */
 	bool hashed; /* FILE: is in fs->files and in thread->nodes */
+	bool unhashed; /* table.h */
+	bool used; /* FILE: opened since the kernel was last asked to forget some: trim.h */
 	UT_hash_handle hh;
 };
 
@@ -91,6 +106,7 @@ struct thread {
 	atomic_bool dead; /* past its deadline or removed; not in fs->threads */
 	atomic_bool expired; /* dead by its deadline */
 	bool shortened; /* the kernel may hold names of it for longer than it lives */
+	bool unhashed; /* table.h */
 	struct node *nodes; /* its hashed file nodes */
 	struct file *files; /* its open or uncommitted files, by `next` */
 	struct node *doc; /* thread.json's node, if the kernel knows it */
@@ -99,6 +115,7 @@ struct thread {
 	uint64_t doc_ino;
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
+	uint32_t announced; /* shared store: watchers know of the turns up to this number */
 	struct backup_copy *copy; /* in .turnfs/backup: what it shows; backup_copy.h */
 	bool copying; /* one is being taken */
 	struct {
@@ -118,10 +135,12 @@ struct file {
 	bool draft; /* not in the store yet; info.revision is NONE */
 	bool unlinked; /* nothing of it is committed any more */
 	bool kept; /* loaded at its thread's deadline because it was open */
+	bool stale; /* others have changed it; only its descriptors know it: version.h */
 	bool leaving; /* being removed or replaced in the store; who opens it waits for the outcome
 		       */
 	bool claimed; /* its name is claimed in the store */
 	bool emptied; /* made or cut to nothing and not written since: commits at last release */
+	unsigned refusals; /* when that happened: refusals_count() */
 	bool mapped; /* written through a mapping: any writer's flush commits */
 	bool loaded; /* content is the file's */
 	bool known; /* info is the file's */
@@ -135,6 +154,8 @@ struct file {
 
 /* What fi->fh points to for files and all that is read or written like one. */
 struct handle {
+	struct work release; /* its last: needs no memory then, and so cannot be refused */
+	fuse_req_t released; /* the request for that */
 	struct handle *prev, *next; /* in fs->handles */
 	struct node *node; /* pinned */
 	enum node_kind kind; /* the node's at open; a rename over thread.json changes the node's */
@@ -147,10 +168,9 @@ struct handle {
 	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
 	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
 	uint64_t ino; /* STREAM: that turn's */
+	uint64_t revision; /* STREAM: as it was committed last */
 	size_t counted; /* bytes of ours in fs->in_flight */
 };
-
-struct work;
 
 /* Threads that work through a queue: work.h. fs->lock guards it. */
 struct work_pool {
@@ -187,6 +207,7 @@ struct fs {
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
 	int expiry_event, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;
+	struct own *own; /* shared store: own.c */
 	pthread_t expiry_thread;
 	struct { /* guarded by nothing but that only the expiry thread uses it */
 		bool wanted;
@@ -215,6 +236,7 @@ struct fs {
 	struct { /* .turnfs/backup: backup_copy.c */
 		struct backup_copy *copies; /* idle longest first */
 		struct backup_change *changes; /* under way to the store */
+		uint64_t numbers; /* given to changes */
 		pthread_cond_t moved; /* a change has ended, a copy is taken */
 		size_t bytes, kept; /* of copies, of contents in them that have changed since */
 		struct stat root; /* the view's, as shown last */
@@ -229,6 +251,10 @@ struct fs {
 		atomic_llong count, counted_ms;
 		atomic_bool counting;
 	} expiring;
+	struct { /* threads came or went elsewhere: health.c */
+		atomic_bool wanted;
+		int64_t next_ms; /* remote.c's thread's own */
+	} recount;
 	struct { /* set at start, the same from then on */
 		const char *mountpoint;
 		int64_t ms, wall_ns; /* by the store's clock, by the machine's */
@@ -252,12 +278,19 @@ struct fs {
 	 */
 	struct work_pool commits, names;
 
+	struct { /* trim.c */
+		struct work work;
+		bool running;
+		size_t from; /* how many known files are too many */
+	} trim;
+
 	void (*ready)(void *arg);
 	void *ready_arg;
 };
 
 enum {
 	WORKERS = 16, /* commits that can wait for the disk together */
+	WORKERS_SERVER = 64, /* for a server, which may be away */
 	INO_BLOCK = 1024, /* inode numbers reserved at a time */
 	TIMEOUT_SLACK_MS = 20 /* the kernel rounds a timeout up by two jiffies */
 };

@@ -54,6 +54,7 @@ static int jsonl_add(struct blob **text, const struct file_info *info, struct bl
 {
 	char time[TEXT_TIME_MAX];
 	text_time_ns(info->mtime_ns, time);
+	json_begin();
 	json_auto_t *line = json_object();
 	json_object_set_new(line, "turn", json_integer(number));
 	json_object_set_new(line, "role", json_string(role));

@@ -52,6 +52,8 @@ static int line_meta(json_t *line, struct blob **ret)
 	json_object_del(meta, "role");
 	json_object_del(meta, "content");
 	json_object_del(meta, "timestamp");
+	if (json_ran_out())
+		return -ENOMEM;
 	if (!json_object_size(meta))
 		return 0;
 	*ret = json_text(meta, 0);
@@ -72,7 +74,7 @@ static int line_parse(json_t *line, struct turn_new *turn)
 		return -EINVAL;
 	turn->content = json_to_bytes(json_object_get(line, "content"));
 	if (!turn->content)
-		return -EINVAL;
+		return json_ran_out() ? -ENOMEM : -EINVAL;
 	return line_meta(line, &turn->meta);
 }
 
@@ -96,11 +98,13 @@ static int lines_parse(struct lines *lines, const char *text, size_t size)
 		int rc = lines_grow(lines);
 		if (rc < 0)
 			return rc;
+		json_begin();
 		json_t *line = json_parse(start, length);
 		lines->objects[lines->count] = line;
 		lines->turns[lines->count] = (struct turn_new){.mtime_ns = APPEND_NOW};
 		lines->count++;
 		rc = json_is_object(line) ? line_parse(line, &lines->turns[lines->count - 1])
+		     : json_ran_out()	  ? -ENOMEM
 					  : -EINVAL;
 		if (rc < 0)
 			return rc;

@@ -17,6 +17,7 @@ struct facts {
 	const struct why_context *context;
 	const char *id;
 	int64_t now_ms;
+	bool broken; /* the store cannot give it, and no line says why */
 	bool live, in_grace;
 	struct thread_info info; /* of the live one, or of the one in grace */
 	bool told; /* the ledger has a line about it; the last one is: */
@@ -26,18 +27,26 @@ struct facts {
 	bool dropped; /* older lines were dropped */
 };
 
+static void take_news(struct facts *facts, const struct ledger_entry *line)
+{
+	/* What is lost expires too, but that is not what became of it. */
+	if (facts->told && facts->last.cause == LEDGER_LOST && facts->last.gen == line->gen &&
+		(line->cause == LEDGER_EXPIRED || line->cause == LEDGER_PURGED))
+		return;
+	facts->told = true;
+	facts->last = *line;
+	if (line->cause == LEDGER_EXPIRED && line->gen == facts->context->grace_gen)
+		facts->found_ms = line->time_ms;
+}
+
 static void take_line(struct facts *facts, const struct ledger_entry *line)
 {
 	if (!facts->began_ms) {
 		facts->began_ms = line->time_ms;
 		facts->dropped = line->cause != LEDGER_BEGAN;
 	}
-	if (line->cause == LEDGER_BEGAN || strcmp(line->id, facts->id))
-		return;
-	facts->told = true;
-	facts->last = *line;
-	if (line->cause == LEDGER_EXPIRED && line->gen == facts->context->grace_gen)
-		facts->found_ms = line->time_ms;
+	if (line->cause != LEDGER_BEGAN && !strcmp(line->id, facts->id))
+		take_news(facts, line);
 }
 
 static int read_ledger(struct facts *facts)
@@ -57,21 +66,43 @@ static int read_ledger(struct facts *facts)
 	}
 	for (size_t i = 0; i < facts->context->more_count; i++)
 		take_line(facts, &facts->context->more[i]);
+	for (size_t i = 0; i < facts->context->copy_count; i++) {
+		const struct ledger_entry *line = &facts->context->copy[i];
+		if (!strcmp(line->id, facts->id) &&
+			(!facts->told || line->time_ms > facts->last.time_ms))
+			take_news(facts, line);
+	}
 	return 0;
+}
+
+/* Its name may be there still, and its turns not. */
+static bool is_lost(const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->context->copy_count; i++)
+		if (facts->context->copy[i].cause == LEDGER_LOST &&
+			facts->context->copy[i].gen == facts->info.gen &&
+			!strcmp(facts->context->copy[i].id, facts->id))
+			return true;
+	return false;
 }
 
 static int read_facts(struct facts *facts)
 {
 	int rc = store_thread_find(facts->store, facts->id, &facts->info);
-	facts->live = !rc;
-	if (rc < 0 && rc != -ENOENT)
+	facts->live = !rc && !is_lost(facts);
+	if (rc < 0 && rc != -ENOENT && rc != -EIO)
 		return rc;
+	const bool broken =
+		rc == -EIO ||
+		(!rc && !facts->live); /* lost, as the ledger will say; else it cannot be read */
 	if (!facts->live && facts->context->grace_gen) {
 		struct thread_ref ref = {facts->id, facts->context->grace_gen};
 		facts->in_grace = store_thread_stat(facts->store, ref, &facts->info) == 0 &&
 				  facts->info.deadline_ms <= facts->now_ms;
 	}
-	return facts->live ? 0 : read_ledger(facts);
+	rc = facts->live ? 0 : read_ledger(facts);
+	facts->broken = broken && !(facts->told && facts->last.cause == LEDGER_LOST);
+	return rc;
 }
 
 static char *shown_time(int64_t ms, char ret[TEXT_TIME_MAX])
@@ -262,10 +293,12 @@ static void say_line(FILE *out, const struct facts *facts)
 		return;
 	}
 	if (line->cause == LEDGER_LOST) {
-		fprintf(out, "%s was lost by the storage: it was known, and at ", facts->id);
+		fprintf(out,
+			"%s was lost by the store (evicted, flushed: it was known and its data is "
+			"gone). That was seen at ",
+			facts->id);
 		print_when(out, facts, line->time_ms);
-		fprintf(out, " its data was gone without its deadline having passed (evicted or "
-			     "flushed). It had ");
+		fprintf(out, "; its deadline had not passed. It had ");
 		print_turns(out, line->turns);
 		fprintf(out, ". It cannot be had back but from a backup.\n");
 		return;
@@ -282,6 +315,23 @@ static void say_line(FILE *out, const struct facts *facts)
 	} else {
 		fprintf(out, " Its data is gone since: it cannot be had back.\n");
 	}
+}
+
+/* A storage that is not well may have lost what it never tells of. */
+static void say_storage_problem(FILE *out, const struct facts *facts)
+{
+	struct store_health health;
+	if (store_health(facts->store, false, &health) == 0 && health.problem[0])
+		fprintf(out, "The storage has a problem: %s.\n", health.problem);
+}
+
+static void say_broken(FILE *out, const struct facts *facts)
+{
+	fprintf(out,
+		"%s cannot be read: the storage has lost it, or answers with an error. What it was "
+		"is not known; it is not simply absent.\n",
+		facts->id);
+	say_storage_problem(out, facts);
 }
 
 static void say_unknown(FILE *out, const struct facts *facts)
@@ -305,6 +355,7 @@ static void say_unknown(FILE *out, const struct facts *facts)
 	else
 		fprintf(out, ", and the ledger of threads that went is empty.\n");
 	fprintf(out, "Is it the right id, and the right storage?\n");
+	say_storage_problem(out, facts);
 }
 
 static void say_storage(FILE *out, const struct facts *facts)
@@ -321,12 +372,28 @@ static void say_storage(FILE *out, const struct facts *facts)
 	fprintf(out, " (grace).\n");
 }
 
+/* How the server is set up decides what it can lose. */
+static void say_server_advice(FILE *out, const struct facts *facts)
+{
+	struct store_health health;
+	fprintf(out, "So that the server does not lose threads: maxmemory-policy noeviction, "
+		     "appendonly yes, and no FLUSHALL or FLUSHDB by anybody (an ACL can forbid "
+		     "them).\n");
+	if (store_health(facts->store, false, &health) < 0)
+		return;
+	fprintf(out, "As it is now: %s.\n", health.durability);
+	if (health.problem[0])
+		fprintf(out, "Problem: %s.\n", health.problem);
+}
+
 /* What to change so that it does not happen (again). */
 static void say_advice(FILE *out, const struct facts *facts)
 {
 	if (facts->store->ops->volatile_store)
 		fprintf(out, "To keep conversations over a restart, mount a durable store: "
 			     "turnfs mount MOUNTPOINT\n");
+	if (facts->store->ops->shared && facts->told && facts->last.cause == LEDGER_LOST)
+		say_server_advice(out, facts);
 	fprintf(out, "To keep threads longer, mount with -o ttl=7d (or ttl=never), or set "
 		     "CONVERSATION_TIMEOUT_HOURS=168.\n");
 	if (facts->live) {
@@ -346,15 +413,18 @@ static void say_advice(FILE *out, const struct facts *facts)
 
 static void say_what_became(FILE *out, const struct facts *facts)
 {
-	bool last_is_it = facts->told && facts->last.cause != LEDGER_EXPIRED &&
-			  facts->last.gen != facts->info.gen;
-	if (facts->live) {
+	bool lost = facts->told && facts->last.cause == LEDGER_LOST;
+	bool last_is_it = lost || (facts->told && facts->last.cause != LEDGER_EXPIRED &&
+					  facts->last.gen != facts->info.gen);
+	if (facts->broken) {
+		say_broken(out, facts);
+	} else if (facts->live) {
 		say_live(out, facts);
 	} else if (facts->in_grace && !last_is_it) {
 		say_expired(out, facts);
 	} else if (facts->told) {
 		say_line(out, facts);
-		if (!facts->in_grace)
+		if (!facts->in_grace || facts->last.gen == facts->info.gen)
 			return;
 		fprintf(out, "An earlier thread of that name is there: ");
 		say_expired(out, facts);
@@ -379,11 +449,7 @@ int why_text(struct store *store, const char *id, const struct why_context *cont
 	say_what_became(out, &facts);
 	say_storage(out, &facts);
 	say_advice(out, &facts);
-	if (fclose(out) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	struct blob *blob = blob_adopt(text, size);
+	struct blob *blob = blob_of_stream(out, &text, &size);
 	if (!blob)
 		return -ENOMEM;
 	*ret = blob;

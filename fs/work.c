@@ -67,30 +67,39 @@ int work_init(struct fs *fs)
 	return rc < 0 ? rc : pool_init(&fs->names, fs);
 }
 
+/* fs->lock is held. */
 static void pool_submit(struct work_pool *pool, struct work *work)
 {
 	work->next = NULL;
-	pthread_mutex_lock(&pool->fs->lock);
 	*pool->last = work;
 	pool->last = &work->next;
 	pool->queued++;
-	if (pool->queued > pool->waiting && pool->threads < WORKERS) {
+	unsigned most = pool->fs->store->ops->shared ? WORKERS_SERVER : WORKERS;
+	if (pool->queued > pool->waiting && pool->threads < most) {
 		int rc = worker_start(pool);
 		if (rc < 0)
 			log_debug("cannot start another thread: error %d; the others go on", -rc);
 	}
 	pthread_cond_signal(&pool->more);
-	pthread_mutex_unlock(&pool->fs->lock);
 }
 
-void work_submit(struct fs *fs, struct work *work)
+void work_submit_locked(struct fs *fs, struct work *work)
 {
 	pool_submit(&fs->commits, work);
 }
 
+void work_submit(struct fs *fs, struct work *work)
+{
+	pthread_mutex_lock(&fs->lock);
+	pool_submit(&fs->commits, work);
+	pthread_mutex_unlock(&fs->lock);
+}
+
 void work_submit_names(struct fs *fs, struct work *work)
 {
+	pthread_mutex_lock(&fs->lock);
 	pool_submit(&fs->names, work);
+	pthread_mutex_unlock(&fs->lock);
 }
 
 static void pool_done(struct work_pool *pool)

@@ -4,19 +4,11 @@
 
 #include "state.h"
 
-/*
- * Something to be done away from the request handlers: commit, invalidate, reply. Embed it first in
- * a struct of your own; `run` frees it.
- */
-struct work {
-	void (*run)(struct fs *fs, struct work *work);
-	struct work *next;
-};
-
 int work_init(struct fs *fs);
 
 /* Queues it. It runs soon, on a thread of the pool, without any lock held. */
 void work_submit(struct fs *fs, struct work *work);
+void work_submit_locked(struct fs *fs, struct work *work); /* fs->lock is held */
 
 /*
  * The same in a pool of its own, for requests that change names in a directory: the kernel holds

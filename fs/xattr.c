@@ -132,7 +132,7 @@ static int names_of(struct fs *fs, struct node *node, struct blob **ret)
 		if (rc < 0)
 			return rc;
 	}
-	return rc;
+	return !rc && json_ran_out() ? -ENOMEM : rc;
 }
 
 void xattr_list(fuse_req_t req, fuse_ino_t id, size_t size)

@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOB_CAPACITY_MIN = 64 };
@@ -18,6 +20,16 @@ struct blob *blob_adopt(char *data, size_t size)
 	data[size] = '\0';
 	*blob = (struct blob){.refs = 1, .size = size, .capacity = size, .data = data};
 	return blob;
+}
+
+struct blob *blob_of_stream(FILE *stream, char **text, const size_t *size)
+{
+	bool failed = ferror(stream);
+	/* glibc's fclose() returns 0 and leaves NULL where it could not shrink the text. */
+	if (fclose(stream) == 0 && !failed && *text)
+		return blob_adopt(*text, *size);
+	free(*text);
+	return NULL;
 }
 
 /* An empty blob with room for `capacity` bytes and the NUL. */

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Immutable while anyone else may hold it; data[size] is a NUL that does not count. */
 struct blob {
@@ -21,6 +22,12 @@ struct blob *blob_new(const void *data, size_t size);
  * `data` is freed.
  */
 struct blob *blob_adopt(char *data, size_t size);
+
+/*
+ * Ends a stream of open_memstream() and takes its text over. NULL: out of memory, also while it was
+ * written.
+ */
+struct blob *blob_of_stream(FILE *stream, char **text, const size_t *size);
 
 struct blob *blob_ref(struct blob *blob); /* takes NULL, returns its argument */
 void blob_unref(struct blob *blob); /* takes NULL */

@@ -5,7 +5,43 @@
 #include "base/cleanup.h"
 #include "base/utf8.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* jansson often has no way to say that it lacked memory: a key is then just not set. */
+static _Thread_local bool ran_out;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+	if (!memory)
+		ran_out = true;
+	return memory;
+}
+
+__attribute__((constructor)) static void watch_memory(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
+void json_begin(void)
+{
+	ran_out = false;
+}
+
+bool json_ran_out(void)
+{
+	return ran_out;
+}
+
+/* What could not be made has memory as its reason. */
+static struct blob *noted(struct blob *made)
+{
+	if (!made)
+		ran_out = true;
+	return made;
+}
 
 json_t *json_parse(const char *text, size_t size)
 {
@@ -123,18 +159,15 @@ static void write_value(FILE *out, const json_t *value, unsigned flags, int dept
 
 struct blob *json_text(const json_t *value, unsigned flags)
 {
-	CLEAN_FREE char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	char *text = NULL;
+	size_t size;
+	FILE *out = value && !ran_out ? open_memstream(&text, &size) : NULL;
 	if (!out)
-		return NULL;
+		return noted(NULL);
 	write_value(out, value, flags, 0);
 	if (flags & JSON_TEXT_INDENT)
 		putc_unlocked('\n', out);
-	bool failed = ferror(out);
-	if (fclose(out) != 0 || failed)
-		return NULL;
-	return blob_new(text, size);
+	return noted(blob_of_stream(out, &text, &size));
 }
 
 json_t *json_from_bytes(const char *data, size_t size)
@@ -142,17 +175,19 @@ json_t *json_from_bytes(const char *data, size_t size)
 	if (utf8_valid(data, size))
 		return json_stringn_nocheck(data, size);
 	struct blob *text CLEAN_BLOB = base64_encode(data, size);
-	return text ? json_pack("{s:s%}", "base64", text->data, text->size) : NULL;
+	return noted(text) ? json_pack("{s:s%}", "base64", text->data, text->size) : NULL;
 }
 
 struct blob *json_to_bytes(const json_t *value)
 {
 	if (json_is_string(value))
-		return blob_new(json_string_value(value), json_string_length(value));
+		return noted(blob_new(json_string_value(value), json_string_length(value)));
 	const json_t *text = json_object_size(value) == 1 ? json_object_get(value, "base64") : NULL;
 	if (!json_is_string(text))
 		return NULL;
-	return base64_decode(json_string_value(text), json_string_length(text));
+	errno = 0;
+	struct blob *bytes = base64_decode(json_string_value(text), json_string_length(text));
+	return bytes || errno != ENOMEM ? bytes : noted(NULL);
 }
 
 struct blob *json_to_shown(const json_t *value)

@@ -5,15 +5,24 @@
 #include "base/blob.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
-/* Parses exactly one JSON value; NULL: it is none, or nested too deeply. */
+/*
+ * Whether memory was short for some value of this thread since json_begin(): a function of jansson
+ * may have left something out without a word. What is to be stored, or shown, is asked first;
+ * json_text() does so by itself.
+ */
+void json_begin(void);
+bool json_ran_out(void);
+
+/* Parses exactly one JSON value; NULL: it is none, or nested too deeply, or json_ran_out(). */
 json_t *json_parse(const char *text, size_t size);
 
 enum { JSON_TEXT_INDENT = 1 << 0 }; /* two spaces a level, ends with a newline */
 
 /*
  * The value as text: UTF-8 as it is, the shortest decimal that reads back as the same number.
- * Any kind of value. NULL: out of memory.
+ * Any kind of value. NULL: out of memory, now or while it was made.
  */
 struct blob *json_text(const json_t *value, unsigned flags);
 

@@ -33,8 +33,8 @@ static int write_row(
 		return rc;
 	if (which == STMT_FILE_SET_CONTENT)
 		file_row_bind_content(stmt, 6, row, content);
-	file_row_bind(stmt, row);
-	return conn_run(step->txn->conn, stmt, step->info.id);
+	rc = conn_error(step->txn->conn, file_row_bind(stmt, row), step->info.id);
+	return rc < 0 ? rc : conn_run(step->txn->conn, stmt, step->info.id);
 }
 
 /* Sets what the change names; the row keeps its name. */

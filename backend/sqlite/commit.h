@@ -87,10 +87,14 @@ int wal_guard(struct sqlite_store *s); /* before the first statement */
 int wal_open(struct sqlite_store *s);
 void wal_grow(struct sqlite_store *s);
 void wal_committed(struct sqlite_store *s, unsigned frames);
+
+/* wal_heal.c: what is in the -wal after a sync that failed, or that may have. 0 or -errno. */
 int wal_heal(struct sqlite_store *s);
+int wal_recover(struct sqlite_store *s); /* when it is opened, before the first commit */
 /*
- * For a -wal of which nothing is needed any more: alone, after a TRUNCATE checkpoint. wal_scrub()
- * overwrites it and leaves the last sync to the caller; wal_end() leaves it empty. 0 or -errno.
+ * wal.c, for a -wal of which nothing is needed any more: alone, after a TRUNCATE checkpoint.
+ * wal_scrub() overwrites it and leaves the last sync to the caller; wal_end() leaves it empty. 0 or
+ * -errno.
  */
 int wal_scrub(struct sqlite_store *s);
 int wal_end(struct sqlite_store *s);

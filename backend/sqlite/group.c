@@ -68,8 +68,12 @@ static int body_run(struct sqlite_store *s, struct request *r, int64_t now_ms)
 	return r->body(&r->txn, r->arg);
 }
 
-/* One body among others: if it fails, only what it did is taken back. */
-static int body_run_apart(struct sqlite_store *s, struct request *r, int64_t now_ms)
+/*
+ * One body among others: if it fails, only what it did is taken back. *ret_spoilt: that could not
+ * be done, and the transaction has half of it.
+ */
+static int body_run_apart(
+	struct sqlite_store *s, struct request *r, int64_t now_ms, bool *ret_spoilt)
 {
 	struct conn *conn = s->committer.conn;
 	int rc = run_stmt(conn, STMT_SAVEPOINT);
@@ -80,11 +84,12 @@ static int body_run_apart(struct sqlite_store *s, struct request *r, int64_t now
 	if (group_is_lost(&s->committer))
 		return rc < 0 ? rc : -EIO;
 	if (rc < 0) {
-		run_stmt(conn, STMT_ROLLBACK_TO);
+		*ret_spoilt = run_stmt(conn, STMT_ROLLBACK_TO) < 0;
 		leader_forget(s);
 	}
 	int released = run_stmt(conn, STMT_RELEASE);
 
+	*ret_spoilt = *ret_spoilt || released < 0;
 	return rc < 0 ? rc : released;
 }
 
@@ -94,8 +99,11 @@ static int group_bodies(struct sqlite_store *s, struct request *group, int64_t n
 	int good = 0;
 
 	for (struct request *r = group; r; r = r->next) {
-		r->rc = group->next ? body_run_apart(s, r, now_ms) : body_run(s, r, now_ms);
-		if (group_is_lost(&s->committer))
+		bool spoilt = false;
+
+		r->rc = group->next ? body_run_apart(s, r, now_ms, &spoilt)
+				    : body_run(s, r, now_ms);
+		if (spoilt || group_is_lost(&s->committer))
 			return r->rc < 0 ? r->rc : -EIO;
 		good += r->rc >= 0;
 	}

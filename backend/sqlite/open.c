@@ -99,6 +99,8 @@ static int open_write(struct sqlite_store *s, struct errtext *error)
 	rc = load(s, conn);
 	if (rc == 0)
 		rc = wal_open(s);
+	if (rc == 0)
+		rc = wal_recover(s);
 	if (rc == 0) {
 		wal_grow(s);
 		committer_start(s);
@@ -238,12 +240,33 @@ int sqlite_store_open(const char *path, const struct store_options *options, str
 	return 0;
 }
 
+/*
+ * A peek at a store that nobody has open makes a -wal and a -shm. SQLite takes them away when the
+ * last connection that could write closes: that is made here, if nobody has come meanwhile.
+ */
+static void peek_tidy(struct sqlite_store *s)
+{
+	struct errtext ignored;
+	struct conn *conn;
+	int code, lock_fd;
+
+	if (!wal_is_empty(s) || place_lock(s->path, 0, true, &lock_fd, &ignored) < 0)
+		return;
+	if (wal_is_empty(s) && conn_open(s->path, CONN_READER, &conn, &code) == 0) {
+		conn_exec(conn, "SELECT 1 FROM meta"); /* opens them; only then it has them */
+		conn_close(conn);
+	}
+	place_unlock(lock_fd);
+}
+
 static void sqlite_close(struct store *store)
 {
 	struct sqlite_store *s = sqlite_store(store);
 
 	background_stop(s);
 	readers_close(s);
+	if (s->options.peek)
+		peek_tidy(s);
 	if (s->writable && commit_body(s, session_close_body, NULL, true, NULL) == 0) {
 		int code = sqlite3_wal_checkpoint_v2(
 			s->committer.conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

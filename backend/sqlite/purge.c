@@ -123,8 +123,8 @@ static int erase_mark(struct txn *txn, const struct thread_info *info)
 
 	if (rc < 0)
 		return rc;
-	thread_row_bind(stmt, info, THREAD_ROW_ERASING);
-	return conn_run(txn->conn, stmt, info->id);
+	rc = conn_error(txn->conn, thread_row_bind(stmt, info, THREAD_ROW_ERASING), info->id);
+	return rc < 0 ? rc : conn_run(txn->conn, stmt, info->id);
 }
 
 static int erase_say(struct txn *txn, const struct thread_info *info)

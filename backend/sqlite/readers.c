@@ -8,6 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+static void reader_gone(struct sqlite_store *s)
+{
+	pthread_mutex_lock(&s->readers.lock);
+	s->readers.count--;
+	pthread_cond_signal(&s->readers.returned);
+	pthread_mutex_unlock(&s->readers.lock);
+}
+
 static int reader_take(struct sqlite_store *s, struct conn **ret)
 {
 	struct readers *r = &s->readers;
@@ -27,18 +35,21 @@ static int reader_take(struct sqlite_store *s, struct conn **ret)
 		rc = conn_open(s->path, s->reader_kind, &conn, &code);
 	if (rc < 0) {
 		log_error("local store: cannot open %s to read: %s", s->path, strerror(-rc));
-		pthread_mutex_lock(&r->lock);
-		r->count--;
-		pthread_cond_signal(&r->returned);
-		pthread_mutex_unlock(&r->lock);
+		reader_gone(s);
 		return rc;
 	}
 	*ret = conn;
 	return 0;
 }
 
+/* Back to the pool; one that cannot end its snapshot would only be in the way there, and closes. */
 static void reader_give(struct sqlite_store *s, struct conn *conn)
 {
+	if (!sqlite3_get_autocommit(conn->db)) {
+		conn_close(conn);
+		reader_gone(s);
+		return;
+	}
 	pthread_mutex_lock(&s->readers.lock);
 	conn->next = s->readers.idle;
 	s->readers.idle = conn;

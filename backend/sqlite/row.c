@@ -131,7 +131,7 @@ int thread_row_read(sqlite3_stmt *stmt, struct thread_info *ret, uint32_t *ret_s
 	return 0;
 }
 
-void thread_row_bind(sqlite3_stmt *stmt, const struct thread_info *info, uint32_t state)
+int thread_row_bind(sqlite3_stmt *stmt, const struct thread_info *info, uint32_t state)
 {
 	struct thread_attrs attrs = {
 		.revision = info->revision,
@@ -162,7 +162,7 @@ void thread_row_bind(sqlite3_stmt *stmt, const struct thread_info *info, uint32_
 	attrs.sum = thread_attrs_sum(&attrs, info->gen, info->id);
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)info->gen);
 	sqlite3_bind_text(stmt, 2, info->id, -1, SQLITE_STATIC);
-	sqlite3_bind_blob(stmt, 3, &attrs, sizeof(attrs), SQLITE_TRANSIENT);
+	return sqlite3_bind_blob(stmt, 3, &attrs, sizeof(attrs), SQLITE_TRANSIENT);
 }
 
 static uint64_t file_attrs_sum(const struct file_attrs *attrs, uint64_t ino, uint64_t gen,
@@ -216,7 +216,7 @@ int file_row_read(sqlite3_stmt *stmt, struct file_row *ret)
 	return 0;
 }
 
-void file_row_bind(sqlite3_stmt *stmt, const struct file_row *row)
+int file_row_bind(sqlite3_stmt *stmt, const struct file_row *row)
 {
 	const struct blob *meta = row->info.meta;
 	struct file_attrs attrs = {
@@ -236,9 +236,9 @@ void file_row_bind(sqlite3_stmt *stmt, const struct file_row *row)
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)row->info.ino);
 	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)row->gen);
 	sqlite3_bind_text(stmt, 3, row->info.name, -1, SQLITE_STATIC);
-	sqlite3_bind_blob(stmt, 4, &attrs, sizeof(attrs), SQLITE_TRANSIENT);
 	if (meta)
 		sqlite3_bind_blob64(stmt, 5, meta->data, meta->size, SQLITE_STATIC);
+	return sqlite3_bind_blob(stmt, 4, &attrs, sizeof(attrs), SQLITE_TRANSIENT);
 }
 
 void file_row_bind_content(

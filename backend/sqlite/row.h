@@ -19,8 +19,8 @@ enum thread_row_state {
 /* Reads (gen, id, attrs) of the statement's row. 0, or -EIO if it does not verify. */
 int thread_row_read(sqlite3_stmt *stmt, struct thread_info *ret, uint32_t *ret_state);
 
-/* Binds ?1 gen, ?2 id, ?3 attrs. */
-void thread_row_bind(sqlite3_stmt *stmt, const struct thread_info *info, uint32_t state);
+/* Binds ?1 gen, ?2 id, ?3 attrs. SQLite's code: it may lack memory. */
+int thread_row_bind(sqlite3_stmt *stmt, const struct thread_info *info, uint32_t state);
 
 /* A file as its row has it, without the content. */
 struct file_row {
@@ -35,8 +35,11 @@ struct file_row {
  */
 int file_row_read(sqlite3_stmt *stmt, struct file_row *ret);
 
-/* Binds ?1 ino, ?2 gen, ?3 name, ?4 attrs, ?5 meta. The row must live until the statement ran. */
-void file_row_bind(sqlite3_stmt *stmt, const struct file_row *row);
+/*
+ * Binds ?1 ino, ?2 gen, ?3 name, ?4 attrs, ?5 meta. The row must live until the statement ran.
+ * SQLite's code.
+ */
+int file_row_bind(sqlite3_stmt *stmt, const struct file_row *row);
 
 /* Binds the content at ?`column` and sets size and content_sum of the row: before file_row_bind. */
 void file_row_bind_content(

@@ -114,8 +114,9 @@ int step_save(struct step *step)
 		return rc;
 	if (step->info.deadline_ms < txn->due_ms)
 		txn->due_ms = step->info.deadline_ms;
-	thread_row_bind(stmt, &step->info, THREAD_ROW_KEPT);
-	return conn_run(txn->conn, stmt, step->info.id);
+	rc = conn_error(
+		txn->conn, thread_row_bind(stmt, &step->info, THREAD_ROW_KEPT), step->info.id);
+	return rc < 0 ? rc : conn_run(txn->conn, stmt, step->info.id);
 }
 
 void step_count(struct step *step, const char *name, uint64_t size, int sign)
@@ -158,8 +159,9 @@ int step_add_file(
 		return rc;
 	strcpy(row.info.name, name); /* name_file_check() or name_turn_format() has measured it */
 	file_row_bind_content(stmt, 6, &row, change->content);
-	file_row_bind(stmt, &row);
-	rc = conn_run(txn->conn, stmt, step->info.id);
+	rc = conn_error(txn->conn, file_row_bind(stmt, &row), step->info.id);
+	if (rc == 0)
+		rc = conn_run(txn->conn, stmt, step->info.id);
 	if (rc == 0)
 		step_count(step, name, row.info.size, 1);
 	return rc;

@@ -29,10 +29,10 @@ static int create_body(struct txn *txn, void *arg)
 		rc = conn_stmt(txn->conn, STMT_THREAD_ADD, &stmt);
 	if (rc < 0)
 		return rc;
-	thread_row_bind(stmt, &c->made, THREAD_ROW_KEPT);
+	rc = conn_error(txn->conn, thread_row_bind(stmt, &c->made, THREAD_ROW_KEPT), c->made.id);
 	txn->threads++;
 	txn->due_ms = c->made.deadline_ms;
-	return conn_run(txn->conn, stmt, c->made.id);
+	return rc < 0 ? rc : conn_run(txn->conn, stmt, c->made.id);
 }
 
 int sqlite_thread_create(struct store *store, const struct thread_info *info, unsigned flags,
@@ -120,8 +120,8 @@ static int rename_body(struct txn *txn, void *arg)
 	}
 	strcpy(r->info.id, r->to);
 	r->info.ctime_ns = r->time_ns;
-	thread_row_bind(stmt, &r->info, THREAD_ROW_KEPT);
-	return conn_run(txn->conn, stmt, r->info.id);
+	rc = conn_error(txn->conn, thread_row_bind(stmt, &r->info, THREAD_ROW_KEPT), r->info.id);
+	return rc < 0 ? rc : conn_run(txn->conn, stmt, r->info.id);
 }
 
 int sqlite_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,

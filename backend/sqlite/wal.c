@@ -12,25 +12,12 @@
  * these frames would cover newer pages of the store. So its header goes first, alone, and is
  * synced: without one no frame counts. Growing needs no such order: it only writes where no frame
  * ever was.
- *
- * A SYNC THAT FAILED (F4). The kernel may have marked the pages clean that it could not write, so a
- * later fdatasync succeeds without them. Frames of a failed commit do no harm: the next commit is
- * written over them, and a frame's checksum goes on from the frame before. But frames before them
- * that were committed without a sync (STORE_DURABLE not asked for) may be missing on the disk too,
- * and recovery after a power cut ends at the first one missing: what is acknowledged later would
- * hang on them; and a checkpoint must not write the store's file, which is torn if the power is cut
- * then, as long as what is to mend it may be missing. So after a failed sync, by whomever, no other
- * succeeds (guard.h) and nothing is committed until wal_heal() has read all committed frames back,
- * verified their chain of checksums, written them again (which makes their pages dirty again),
- * synced that, and moved all into the store's file.
  */
 #include "commit.h"
 
 #include "base/log.h"
 #include "inside.h"
 
-#include <byteswap.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,13 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* https://www.sqlite.org/fileformat2.html#the_write_ahead_log */
 enum {
-	WAL_HEADER = 32,
-	WAL_FRAME_HEADER = 24,
-	WAL_PAGE = 4096,
-	WAL_FRAME = WAL_FRAME_HEADER + WAL_PAGE,
-	WAL_MAGIC = 0x377f0682, /* with bit 0: checksums over big-endian words */
+	WAL_HEADER = 32, /* bytes */
 	WAL_CHECKPOINT_FRAMES = 1000, /* about 4 MB */
 };
 
@@ -147,97 +129,4 @@ void wal_committed(struct sqlite_store *s, unsigned frames)
 	c->wal_frames = frames;
 	if (frames >= WAL_CHECKPOINT_FRAMES)
 		maintain_ask(s, SCRUB_NONE);
-}
-
-static uint32_t get32(const unsigned char *data)
-{
-	uint32_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return be32toh(value);
-}
-
-/* SQLite's sum of pairs of words, in the byte order that the magic number names. */
-static void wal_sum(bool big, const unsigned char *data, size_t size, uint32_t sum[2])
-{
-	for (size_t i = 0; i < size; i += 8) {
-		uint32_t a = get32(data + i), b = get32(data + i + 4);
-
-		sum[0] += (big ? a : bswap_32(a)) + sum[1];
-		sum[1] += (big ? b : bswap_32(b)) + sum[0];
-	}
-}
-
-/* Reads one frame, verifies that it goes on from `sum`, and writes it back where it was. */
-static int frame_rewrite(
-	int fd, unsigned number, bool big, const unsigned char salt[8], uint32_t sum[2])
-{
-	unsigned char frame[WAL_FRAME];
-	off_t at = WAL_HEADER + (off_t)number * WAL_FRAME;
-
-	if (pread(fd, frame, sizeof(frame), at) != sizeof(frame))
-		return -EIO;
-	wal_sum(big, frame, 8, sum);
-	wal_sum(big, frame + WAL_FRAME_HEADER, WAL_PAGE, sum);
-	if (memcmp(frame + 8, salt, 8) != 0 || get32(frame + 16) != sum[0] ||
-		get32(frame + 20) != sum[1])
-		return -EIO;
-	ssize_t n = pwrite(fd, frame, sizeof(frame), at);
-	if (n != sizeof(frame))
-		return n < 0 ? -errno : -ENOSPC;
-	return 0;
-}
-
-/* Makes the committed frames dirty again and syncs them. */
-static int wal_rewrite(struct committer *c)
-{
-	unsigned char header[WAL_HEADER];
-	uint32_t sum[2] = {0, 0};
-
-	if (pread(c->wal_fd, header, sizeof(header), 0) != sizeof(header))
-		return -EIO;
-	/* Other salts: the commit that failed had started the file over; nothing before is in it.
-	 */
-	if (memcmp(header + 16, c->wal_salt, sizeof(c->wal_salt)) != 0)
-		return 0;
-	bool big = header[3] & 1;
-
-	wal_sum(big, header, 24, sum);
-	if ((get32(header) & ~1u) != WAL_MAGIC || get32(header + 24) != sum[0] ||
-		get32(header + 28) != sum[1])
-		return -EIO;
-	if (pwrite(c->wal_fd, header, sizeof(header), 0) != sizeof(header))
-		return -EIO;
-	for (unsigned i = 0; i < c->wal_frames; i++) {
-		int rc = frame_rewrite(c->wal_fd, i, big, header + 16, sum);
-
-		if (rc < 0)
-			return rc;
-	}
-	return fdatasync(c->wal_fd) < 0 ? -errno : 0;
-}
-
-int wal_heal(struct sqlite_store *s)
-{
-	struct committer *c = &s->committer;
-	int rc = c->wal_frames > 0 ? wal_rewrite(c) : 0;
-
-	if (rc < 0) {
-		log_error("local store: cannot write its journal again after a failed sync: %s",
-			strerror(-rc));
-		return rc;
-	}
-	guard_mend(c->guard);
-	if (conn_exec(c->conn, "PRAGMA synchronous = FULL") == SQLITE_OK)
-		c->sync_mode = 2;
-	int code = sqlite3_wal_checkpoint_v2(
-		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	if (code != SQLITE_OK) {
-		guard_break(c->guard);
-		return conn_error(c->conn, code, NULL);
-	}
-	c->wal_frames = 0;
-	wal_grow(s);
-	log_notice("local store: writing again after a failed sync");
-	return 0;
 }

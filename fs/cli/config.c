@@ -90,7 +90,8 @@ char *config_text(
 	print_mount(out, &options->mount);
 	if (store->kind == STORE_KIND_SERVER)
 		print_server(out, &options->server);
-	if (fclose(out) != 0) {
+	bool failed = ferror(out);
+	if (fclose(out) != 0 || failed) {
 		free(text);
 		return NULL;
 	}

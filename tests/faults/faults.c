@@ -46,8 +46,10 @@ struct control {
 	_Atomic uint64_t calls, injected, injected_by[OP_COUNT];
 	_Atomic uint64_t recorded; /* bytes of the record */
 	_Atomic uint32_t memory_armed;
-	uint32_t memory_per_million;
+	uint32_t memory_per_million; /* 0: by count */
 	_Atomic uint64_t memory_calls, memory_injected;
+	_Atomic int64_t memory_skip, memory_fails; /* as skip and fails */
+	_Atomic uint32_t memory_of_fuse; /* 1: libfuse's allocations fail, and no others */
 };
 
 struct record_head {
@@ -395,10 +397,7 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 
-/*
- * libfuse answers a request that it has no memory for by itself, and the daemon never knows of it:
- * its own allocations go well.
- */
+/* libfuse answers a request that it has no memory for by itself: its allocations are told apart. */
 static uintptr_t fuse_begin, fuse_end;
 
 static int find_fuse(struct dl_phdr_info *info, size_t size, void *arg)
@@ -424,12 +423,18 @@ static int memory_fails(void *caller)
 {
 	if (!control || !control->memory_armed)
 		return 0;
-	if ((uintptr_t)caller >= fuse_begin && (uintptr_t)caller < fuse_end)
+	int of_fuse = (uintptr_t)caller >= fuse_begin && (uintptr_t)caller < fuse_end;
+
+	if (of_fuse != (control->memory_of_fuse != 0))
 		return 0;
 	uint64_t call = control->memory_calls++;
 
-	if (mix(control->seed + call) % 1000000 >= control->memory_per_million)
+	if (control->memory_per_million) {
+		if (mix(control->seed + call) % 1000000 >= control->memory_per_million)
+			return 0;
+	} else if (control->memory_skip-- > 0 || control->memory_fails-- <= 0) {
 		return 0;
+	}
 	control->memory_injected++;
 	errno = ENOMEM;
 	return 1;

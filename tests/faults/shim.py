@@ -27,8 +27,11 @@ FIELDS = {  # of struct control
     "memory_per_million": ("I", 140),
     "memory_calls": ("Q", 144),
     "memory_injected": ("Q", 152),
+    "memory_skip": ("q", 160),
+    "memory_fails": ("q", 168),
+    "memory_of_fuse": ("I", 176),
 }
-SIZE = 160
+SIZE = 184
 
 
 def compile_shim(folder):
@@ -42,9 +45,10 @@ def compile_shim(folder):
 
 def sanitizer_runtime():
     """It must be loaded before any other library."""
-    if not harness.is_sanitized():
+    library = harness.sanitizer()
+    if not library:
         return []
-    name = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    name = subprocess.run(["cc", f"-print-file-name={library}"], capture_output=True, text=True, check=True)
     return [str(pathlib.Path(name.stdout.strip()).resolve())]
 
 
@@ -86,8 +90,11 @@ class Shim:
         self["armed"] = 0
         self["memory_armed"] = 0
 
-    def arm_memory(self, per_million, seed):
+    def arm_memory(self, per_million=0, seed=0, *, skip=0, fails=0, of_fuse=False):
+        """Lets allocations fail until disarm(): by chance, or `fails` of them after `skip` went well."""
         self["seed"], self["memory_per_million"] = seed, per_million
+        self["memory_skip"], self["memory_fails"] = skip, fails
+        self["memory_calls"], self["memory_of_fuse"] = 0, of_fuse
         self["memory_armed"] = 1
 
     def close(self):

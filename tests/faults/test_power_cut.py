@@ -10,7 +10,7 @@ import time
 import pytest
 
 from fixtures import needs_root
-from harness import MountFailed, document, is_turn, opened, read, run, say, turns, wait_until, write, write_all
+from harness import MountFailed, document, fails, is_turn, opened, read, run, say, turns, wait_until, write, write_all
 from owners import text
 import powercut
 from powercut import Disk, records
@@ -301,6 +301,43 @@ def test_F4__sync_before_a_checkpoint_fails_and_then_the_power_is_cut__the_store
     cuts = set(rng.sample([r[0] for r in every if r[0] > failed[0] and r[1] == powercut.WRITE], 60))
     broken = broken_stores(workshop, every, cuts, rng)
     assert not broken, broken
+
+
+def test_F4__killed_after_a_failed_sync_and_then_the_power_is_cut__what_was_acknowledged_since_is_there(
+    workshop, mount, shim
+):
+    """The next mount finds frames in the journal of which it cannot know whether a sync of them failed."""
+    mnt = mount(env=shim.recording_env, opts="sync=fsync")
+    thread = mnt.thread()
+    with opened(thread / "@user", os.O_WRONLY) as fd:
+        os.write(fd, b"acknowledged")
+        os.fsync(fd)
+    for i in range(20):
+        write(thread / f"{i + 100:06d}-user.md", f"{i} " * 2000)
+    shim.arm(["sync"], ["wal"], errno.EIO, fails=1)
+    with fails(errno.EIO), opened(thread / "@user", os.O_WRONLY) as fd:
+        os.write(fd, b"refused")
+        os.fsync(fd)
+    mnt.kill9()
+    shim.disarm()
+    mnt.start()
+    with opened(thread / "000900-user.md", os.O_WRONLY | os.O_CREAT) as fd:
+        os.write(fd, b"acknowledged too")
+        os.fsync(fd)
+    every = list(records(shim.record_path.read_bytes()))
+    folder, lost = workshop.base / "cut", []
+    for seed in range(20):
+        disk = Disk(random.Random(seed))
+        for record in every:
+            disk.feed(*record[1:])
+        folder.mkdir(mode=0o700)
+        for name, content in disk.after_cut().items():
+            (folder / name).write_bytes(content)
+        names = run("sqlite3", folder / "turnfs.db", "SELECT name FROM files", check=False)
+        if "000900-user.md" not in names.stdout.split():
+            lost.append((seed, len(names.stdout.split()), names.stderr))
+        run("rm", "-r", folder)
+    assert not lost, lost
 
 
 def test_W4__power_cut_while_the_journal_is_overwritten__the_store_is_whole(workshop, mount, shim):

@@ -1,8 +1,15 @@
-"""The fixtures of tests/mount and tests/tools."""
+"""The fixtures of tests/mount and tests/tools.
 
+TURNFS_TEST_STORE=redis (or valkey) puts what is mounted without a STORE there: one server for the
+session, a prefix for each test."""
+
+import contextlib
 import faulthandler
 import os
+import pathlib
 import shutil
+import sys
+import tempfile
 import threading
 
 import pytest
@@ -10,10 +17,26 @@ import pytest
 import harness
 
 TIMEOUT = float(os.environ.get("TURNFS_TEST_TIMEOUT", "120"))
+STORE = os.environ.get("TURNFS_TEST_STORE", "local")
+
+
+@pytest.fixture(scope="session")
+def store_server():
+    """The server of TURNFS_TEST_STORE; None for the local store."""
+    if STORE == "local":
+        yield None
+        return
+    sys.path.append(str(pathlib.Path(__file__).parents[1] / "redis"))
+    from server import Server  # pylint: disable=import-outside-toplevel
+
+    with tempfile.TemporaryDirectory(prefix="turnfs-server-", dir=harness.SCRATCH) as folder:
+        server = Server(pathlib.Path(folder) / "server", f"{STORE}-server")
+        with contextlib.closing(server):
+            yield server
 
 
 @pytest.fixture
-def workshop(request):
+def workshop(request, store_server):
     """A folder of its own for one test, and the way to mount there. Everything is gone afterwards.
 
     A daemon that hangs is killed after a time, which ends the calls that wait for it."""
@@ -22,6 +45,8 @@ def workshop(request):
     if not os.path.exists("/dev/fuse"):
         pytest.fail("no /dev/fuse on this machine")
     shop = harness.Workshop()
+    if store_server:
+        shop.default_store = f"{store_server.url}?prefix={shop.base.name}:"
     marker = request.node.get_closest_marker("limit")
     limit = marker.args[0] if marker else TIMEOUT
     hung = threading.Event()
@@ -54,7 +79,7 @@ def mnt(mount):
     return mount()
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory"] if STORE == "local" else [STORE])
 def anymnt(request, mount):
     """A mount of a fresh store of each kind."""
     return mount(store="memory:" if request.param == "memory" else None)

@@ -37,9 +37,15 @@ AT_FDCWD = -100
 # Waiting and failing
 
 
+def sanitizer():
+    """The library of the sanitizer that the binary was built with, or None."""
+    binary = BINARY.read_bytes()
+    return next((f"lib{name}.so" for name in ("asan", "tsan") if f"__{name}_init".encode() in binary), None)
+
+
 def is_sanitized():
     """Whether the binary has its own malloc and its own pace."""
-    return b"__asan_init" in BINARY.read_bytes()
+    return sanitizer() is not None
 
 
 def wait_until(condition, timeout=5.0, message="", interval=0.005):
@@ -342,6 +348,7 @@ class Workshop:
         self.clock_file.write_text("0\n")
         self.mounts = []
         self.cleanups = []
+        self.default_store = self.store_file
 
     @property
     def store_file(self):
@@ -361,7 +368,7 @@ class Workshop:
         return {k: v for k, v in merged.items() if v is not None}
 
     def mount(self, store=None, opts="", env=None):
-        store = self.store_file if store is None else store
+        store = self.default_store if store is None else store
         mount = Mount.__new__(Mount)
         self.mounts.append(mount)  # first, so that a start that fails is cleaned up as well
         try:

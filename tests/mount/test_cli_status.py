@@ -7,7 +7,7 @@ import re
 import sqlite3
 import subprocess
 
-from harness import BINARY, say, set_attribute, set_document, wait_until, write
+from harness import BINARY, say, set_attribute, set_document, turns, wait_until, write
 from test_cli import cli, one_line  # noqa: F401
 
 DAY = 24 * 3600
@@ -83,6 +83,23 @@ def test_C2__status_of_a_store_that_is_not_mounted__tells_whether_it_can_be_read
 
 
 # check
+
+
+def test_C2__check_of_a_closed_store__leaves_no_file_beside_it(cli):  # noqa: F811
+    mnt = cli.folder()
+    cli.mount(cli.shop.store_file, mnt)
+    os.mkdir(mnt / "t")
+    say(mnt / "t", "user", "text")
+    cli.end(mnt)
+    folder = os.path.dirname(cli.shop.store_file)
+    before = sorted(os.listdir(folder))
+    for _ in range(2):
+        assert cli("check", cli.shop.store_file).returncode == 0
+        assert sorted(os.listdir(folder)) == before
+    cli.mount(cli.shop.store_file, mnt)
+    assert cli("check", mnt).returncode == 0
+    say(mnt / "t", "user", "beside a mount nothing is taken away")
+    assert len(turns(mnt / "t")) == 2
 
 
 def test_F7__check__verifies_every_row_with_and_without_a_mount(cli):  # noqa: F811

@@ -15,7 +15,7 @@ from harness import BINARY, ROOT, mounts_on, say
 
 README = (ROOT / "README.md").read_text()
 SEMANTICS = (ROOT / "SEMANTICS.md").read_text()
-OPTIONAL = ("restic", "borg")  # a block that uses one is left out where it is not installed
+OPTIONAL = ("restic", "borg", "redis-server")  # a block that uses one is left out where it is not installed
 ROOT_WARNING = "turnfs: warning: running as root"
 
 IDS = [
@@ -83,7 +83,7 @@ def home(workshop):
     (path / "bin").mkdir()
     (path / "bin" / "turnfs").symlink_to(BINARY)
     yield path
-    for name in ("talks", "scratch"):
+    for name in ("talks", "scratch", "one", "two"):
         while mounts_on(path / name):
             if subprocess.run([str(BINARY), "umount", str(path / name)]).returncode != 0:
                 subprocess.run(["umount", "-l", str(path / name)], check=True)

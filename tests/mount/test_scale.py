@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import document, outcome, read, run, say, set_attribute, shell, turns, write
+from harness import document, outcome, read, run, say, set_attribute, shell, turns, wait_until, write
 
 SCALE = int(os.environ.get("TURNFS_SCALE", "10000"))
 TURNS = 10
@@ -101,6 +101,41 @@ def test_scale__many_threads__mounts_lists_appends_and_stays_small(big, mount):
     time.sleep(max(0, last + 1.010 - time.time()))
     assert outcome(os.stat, thread) != 0
     assert "short-lived" not in os.listdir(big.path)
+
+
+def known_files(mnt):
+    metrics = read(mnt / ".turnfs" / "metrics").decode()
+    return int(metrics.partition("\nturnfs_known_files ")[2].split()[0])
+
+
+@pytest.mark.limit(300)
+def test_scale__more_files_looked_at_than_are_kept__the_oldest_are_forgotten_and_nothing_changes(mount):
+    """fs/trim.h: 65 536 to 81 920 stay."""
+    mnt = mount(opts="sync=fsync")
+    count, lines = 100, LINES * 100
+    for i in range(count):
+        write(mnt.thread(f"t{i:03d}") / "@transcript.jsonl", lines, os.O_WRONLY)
+    first = mnt / "t000"
+    inside = subprocess.Popen(["sh", "-c", "read x; ls | wc -l"], cwd=first, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    wanted = {e.name: (e.stat().st_ino, e.stat().st_mtime_ns) for e in os.scandir(first)}
+    held = os.open(first / "000500-assistant.md", os.O_RDWR)
+    before = read(first / "000500-assistant.md")
+    for i in range(count):
+        found = int(shell("find . -name '*.md' -size +0 -printf x | wc -c", cwd=mnt / f"t{i:03d}").stdout)
+        assert found == 1000
+    wait_until(lambda: known_files(mnt) <= 81_920 + 5_000, 10)
+    print(f"{known_files(mnt)} known, {resident(mnt) >> 20} MiB resident")
+    assert known_files(mnt) > 50_000, "no more than need be"
+    assert os.pread(held, 100_000, 0) == before
+    assert os.fstat(held).st_ino == wanted["000500-assistant.md"][0]
+    os.pwrite(held, b"T", 0)
+    os.close(held)
+    assert read(first / "000500-assistant.md") == b"T" + before[1:]
+    found = {e.name: (e.stat().st_ino, e.stat().st_mtime_ns) for e in os.scandir(first)}
+    assert {n for n in wanted if found[n] != wanted[n]} == {"000500-assistant.md", "thread.json"}
+    assert int(inside.communicate(b"\n")[0]) == 1001
+    say(first, "user", "more")
+    assert len(turns(first)) == 1001
 
 
 def churn(top, seconds):

@@ -585,7 +585,9 @@ static void test_R1__kill_9_in_the_middle__loses_no_acknowledged_turn(void **sta
 			assert_int_equal(read_turn(f->store, &thread, name), 0);
 		}
 		/* One more may be there that was not acknowledged in time; numbers go on. */
-		assert_true(append(f->store, &thread, "after") - last <= 2);
+		n = append(f->store, &thread, "after");
+		assert_true(n - last <= 2);
+		last = n; /* a round that is killed before its first turn adds none */
 		close_store(f);
 	}
 	assert_true(last > 10);

@@ -123,7 +123,9 @@ void own_on_state(void *arg, bool up)
 {
 	struct own_store *s = arg;
 	s->heard.count = 0;
-	if (up)
+	if (!up)
+		atomic_store(&s->unsettled, true);
+	else
 		own_loss_check(s);
 	own_notice(s, &(struct store_notice){.kind = up ? NOTICE_UP : NOTICE_DOWN, .id = ""});
 }
@@ -142,8 +144,9 @@ static bool is_time(struct own_store *s, int64_t *last_ms, int64_t every_ms)
 void own_on_tick(void *arg)
 {
 	struct own_store *s = arg;
+	int down;
 	redis_pool_tick(s->pool);
-	if (!redis_pool_is_up(s->pool, NULL))
+	if (!redis_pool_is_up(s->pool, &down))
 		return;
 	if (is_time(s, &s->claims_renewed_ms, CLAIMS_EVERY_MS)) {
 		own_claims_renew(s);

@@ -26,10 +26,14 @@ void layout_turn_done(struct layout_turn *turn);
 
 /*
  * All return 0 or -errno. decode: -EBADMSG (not this tool's element), -ENOMEM. encode: as the tool
- * itself would have written it, to the byte; -EINVAL: a role that it cannot say, or text that is
- * not UTF-8; members of `meta` that have a place in its form go there, others are left out (the
- * caller keeps them elsewhere; see encode_keeps). patch: the element with other text; -EPERM: no
- * one text block; -EINVAL: not UTF-8.
+ * itself would have written it, to the byte; -EINVAL: a role that it cannot say or that would be
+ * read back as another one, text that is not UTF-8, no time where the tool has one, a member of
+ * `meta` whose place has another type; members of `meta` that have a place in its form go there,
+ * others are left out (the caller keeps them elsewhere; see encode_keeps). patch: the element with
+ * other text; -EPERM: no one text block; -EINVAL: not UTF-8.
+ *
+ * A turn's `meta` has the members worth showing, with their own bytes where jansson can read them,
+ * else as a string of these; and as "blocks" what of the content is no text.
  */
 struct layout_codec {
 	const char *name;

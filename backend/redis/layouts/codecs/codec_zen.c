@@ -1,0 +1,58 @@
+/* A turn inside a zen thread's value. */
+#include "element.h"
+#include "zen_form.h"
+
+#include <errno.h>
+
+static int locate(const char *data, struct json_range object, struct element *ret)
+{
+	struct json_range found[PLACES_MAX];
+	if (!places_take(data, object, zen_turn_members, found))
+		return -EBADMSG;
+	ret->role = found[0];
+	ret->text = found[1];
+	ret->time = found[2];
+	return 0;
+}
+
+/* Its role is any text. */
+static void write_turn(struct json_out *out, const struct layout_turn *turn, struct json_range meta)
+{
+	json_write_member(out, "role", turn->role);
+	json_write_key(out, "content");
+	json_write_string(out, blob_data(turn->text), blob_size(turn->text));
+	json_write_key(out, "timestamp");
+	zen_write_time(out, turn->time_ns);
+	places_write(out, zen_turn_metadata, turn->role, blob_data(turn->meta), meta);
+}
+
+static const struct form form = {
+	.style = JSON_STYLE_RAW,
+	.locate = locate,
+	.hidden = (const char *const[]){"role", "content", "timestamp", NULL},
+	.places = zen_turn_metadata,
+	.write = write_turn,
+};
+
+static int decode(const char *data, size_t size, struct layout_turn *ret)
+{
+	return element_decode(&form, data, size, ret);
+}
+
+static int patch(
+	const char *data, size_t size, const char *text, size_t text_size, struct blob **ret)
+{
+	return element_patch(&form, data, size, text, text_size, ret);
+}
+
+static int encode(const struct layout_turn *turn, struct blob **ret)
+{
+	return element_encode(&form, turn, ret);
+}
+
+static bool encode_keeps(const char *key)
+{
+	return places_have(form.places, key);
+}
+
+const struct layout_codec codec_zen = {"zen", decode, encode, patch, encode_keeps};
