@@ -42,6 +42,19 @@ void announce_expired(struct fs *fs, uint64_t gen)
 		announcer_tell(announcer, ANNOUNCEMENT_GONE, FUSE_ROOT_ID, info.id);
 }
 
+void announce_gone(struct fs *fs, const char *id)
+{
+	struct announcer *announcer = announcer_of(fs);
+	if (announcer)
+		announcer_tell(announcer, ANNOUNCEMENT_GONE, FUSE_ROOT_ID, id);
+}
+
+void announce_own(struct thread *thread, uint32_t first, uint32_t count)
+{
+	if (first == thread->announced + 1)
+		thread->announced += count;
+}
+
 void announce_turn(struct fs *fs, struct thread *thread, const char *name)
 {
 	struct announcer *announcer = announcer_of(fs);

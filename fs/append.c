@@ -37,7 +37,7 @@ static struct thread_change change_now(struct fs *fs)
  * free ones, and what is kept for them goes along in the same step.
  */
 static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new *turns,
-	size_t count, uint32_t drafts, unsigned flags, struct thread_info *info,
+	size_t count, uint32_t drafts, uint32_t taken, unsigned flags, struct thread_info *info,
 	uint32_t *ret_first)
 {
 	struct doc_edit edit = {0};
@@ -50,7 +50,7 @@ static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new
 		rc = store_thread_stat(fs->store, thread_ref(thread), info);
 	if (!rc)
 		rc = doc_edit_load(fs, thread, &edit);
-	uint32_t first = rc ? 0 : (drafts > info->last_turn ? drafts : info->last_turn) + 1;
+	uint32_t first = rc ? 0 : (drafts > info->last_turn ? drafts : info->last_turn) + 1 + taken;
 	if (!rc && first + count - 1 > STORE_TURN_MAX)
 		rc = -EDQUOT;
 	for (size_t i = 0; i < count && !rc; i++) {
@@ -76,6 +76,8 @@ static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new
 		rc = store_apply(fs->store, thread_ref(thread), &change, puts, count, flags, info);
 	if (!rc)
 		*ret_first = first;
+	for (size_t i = 0; i < count && !rc; i++)
+		turns[i].ret_revision = puts[i].ret_revision;
 	for (size_t i = 0; i < count && metas; i++)
 		blob_unref(metas[i]);
 	doc_edit_done(&edit);
@@ -85,12 +87,14 @@ static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new
 	return rc;
 }
 
+/* `taken`: how many numbers behind the last one others have claimed, as it turned out. */
 static int append_once(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
-	unsigned flags, struct thread_info *info, uint32_t *ret_first)
+	uint32_t taken, unsigned flags, struct thread_info *info, uint32_t *ret_first)
 {
 	uint32_t drafts = file_highest_draft(fs, thread);
 	if (thread->doc_flags || drafts)
-		return append_numbered(fs, thread, turns, count, drafts, flags, info, ret_first);
+		return append_numbered(
+			fs, thread, turns, count, drafts, taken, flags, info, ret_first);
 	struct thread_change change = change_now(fs);
 	return store_append(
 		fs->store, thread_ref(thread), &change, turns, count, flags, info, ret_first);
@@ -111,14 +115,20 @@ int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, s
 		STORE_RENEW | STORE_REVIVE | fs_durable(fs) | (durable ? STORE_DURABLE : 0);
 	struct thread_info info;
 	int rc = -ESTALE;
-	for (int i = 0; i < RETRIES && (rc == -ESTALE || rc == -EEXIST); i++)
-		rc = append_once(fs, thread, turns, count, flags, &info, ret_first);
+	uint32_t taken = 0;
+	for (int i = 0; i < RETRIES && (rc == -ESTALE || rc == -EEXIST); i++) {
+		rc = append_once(fs, thread, turns, count, taken, flags, &info, ret_first);
+		taken = rc == -EEXIST ? taken + 1 : 0;
+	}
 	fs_commit_ended(fs, rc);
 	expiry_refused(fs, thread, rc, "a turn");
 	if (rc < 0)
 		return rc;
 	metric_add(&fs->metrics, METRIC_TURNS_APPENDED, count);
 	expiry_committed(fs, thread, &info, 0);
+	fs_lock(fs);
+	announce_own(thread, *ret_first, (uint32_t)count);
+	fs_unlock(fs);
 	for (size_t i = 0; i < count && (info.doc.flags & DOC_PENDING); i++)
 		doc_settle(fs, thread, *ret_first + (uint32_t)i);
 	notify_inode(fs, &thread->node, true);

@@ -6,6 +6,7 @@
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
+#include "remote.h"
 #include "transcript.h"
 #include "view.h"
 
@@ -92,6 +93,8 @@ void attr_control(struct fs *fs, const struct node *node, uint64_t size, struct 
 
 double attr_timeout(struct fs *fs, int64_t deadline_ms)
 {
+	if (!remote_is_told(fs))
+		return 0;
 	if (deadline_ms == STORE_DEADLINE_NEVER)
 		return TIMEOUT_MAX_S;
 	int64_t left = deadline_ms - store_now_ms(fs->store) - TIMEOUT_SLACK_MS;

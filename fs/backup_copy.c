@@ -466,7 +466,24 @@ void backup_change_begin(struct fs *fs, struct backup_change *change, const uint
 		if (!fs->backup.copies || kept_all(fs, gens, names, count))
 			break;
 	}
+	change->number = ++fs->backup.numbers;
 	DL_APPEND(fs->backup.changes, change);
+	fs_unlock(fs);
+}
+
+void backup_change_settle(struct fs *fs, uint64_t gen)
+{
+	fs_lock(fs);
+	uint64_t last = fs->backup.numbers;
+	for (bool waiting = true; waiting;) {
+		const struct backup_change *change;
+		waiting = false;
+		DL_FOREACH(fs->backup.changes, change)
+		waiting = waiting || (change->number <= last &&
+					     (change->gens[0] == gen || change->gens[1] == gen));
+		if (waiting)
+			pthread_cond_wait(&fs->backup.moved, &fs->lock);
+	}
 	fs_unlock(fs);
 }
 

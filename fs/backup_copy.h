@@ -81,6 +81,7 @@ void backup_copy_tidy(struct fs *fs);
 struct backup_change {
 	struct backup_change *prev, *next; /* in fs->backup.changes */
 	uint64_t gens[2];
+	uint64_t number; /* ascending */
 };
 
 /*
@@ -90,6 +91,9 @@ struct backup_change {
 void backup_change_begin(struct fs *fs, struct backup_change *change, const uint64_t gens[2],
 	const char *const (*names)[2], size_t count);
 void backup_change_end(struct fs *fs, struct backup_change *change);
+
+/* Waits for the changes of that thread that have begun before. Takes fs->lock itself. */
+void backup_change_settle(struct fs *fs, uint64_t gen);
 
 /* Before erasing what is past its grace: keeps all contents of copies that this may concern. */
 void backup_keep_expired(struct fs *fs, int64_t grace_ms);

@@ -2,6 +2,7 @@
 #include "backup_store.h"
 
 #include "backup_copy.h"
+#include "own.h"
 
 #include <stdlib.h>
 
@@ -130,6 +131,8 @@ static int kept_apply(struct store *s, struct thread_ref ref, const struct threa
 	}
 	backup_change_begin(fs, &change, gens, (const char *const(*)[2])names, count);
 	int rc = store_apply(real_of(s), ref, thread, changes, count, flags, ret);
+	if (!rc)
+		own_note(fs, changes, count);
 	backup_change_end(fs, &change);
 	if (names != few)
 		free(names);
@@ -148,6 +151,8 @@ static int kept_move(struct store *s, struct thread_ref from, struct thread_ref 
 	backup_change_begin(fs, &both, gens, (const char *const(*)[2])names, 1);
 	int rc = store_move(
 		real_of(s), from, to, change, from_thread, to_thread, flags, ret_from, ret_to);
+	if (!rc)
+		own_note(fs, change, 1);
 	backup_change_end(fs, &both);
 	return rc;
 }
@@ -204,6 +209,8 @@ int backup_store_init(struct fs *fs)
 void backup_store_done(struct fs *fs)
 {
 	struct backup_store *b = (struct backup_store *)fs->store;
+	if (fs->store->ops->apply != kept_apply)
+		return; /* it was never put before it */
 	fs->store = b->real;
 	free(b);
 }

@@ -1,8 +1,11 @@
 /* How a file's content gets to the store: whole, in one step, never half of it. */
+#include "announce.h"
+#include "conflict.h"
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
 #include "notify.h"
+#include "own.h"
 
 #include "base/log.h"
 #include "base/name.h"
@@ -97,17 +100,22 @@ static int commit_apply(
 }
 
 /*
- * Where nobody else writes, another revision than expected is our own doing: metadata set while
- * this commit was under way. True: the file is still the same one and c has its revision now.
+ * Another revision than expected may be our own doing: metadata set while this commit was under
+ * way. True: it is, the file is still the same one, and c has its revision now.
  */
 static bool revision_refresh(struct commit *c)
 {
+	struct fs *fs = c->fs;
 	struct file_info info;
-	if (c->fs->store->ops->shared || c->draft ||
-		store_file_stat(c->fs->store, c->ref, c->name, &info) < 0)
+	if (c->draft || store_file_stat(fs->store, c->ref, c->name, &info) < 0)
 		return false;
-	bool same = info.ino == c->info.ino && info.revision != c->info.revision;
-	c->info.revision = info.revision;
+	own_settle(fs, c->ref.gen);
+	fs_lock(fs);
+	bool same = info.ino == c->info.ino && info.revision != c->info.revision &&
+		    own_leads(fs, c->info.revision, info.revision);
+	fs_unlock(fs);
+	if (same)
+		c->info.revision = info.revision;
 	file_info_done(&info);
 	return same;
 }
@@ -215,13 +223,18 @@ int file_commit(struct fs *fs, struct node *node, bool durable)
 	fs_lock(fs);
 	if (!rc)
 		commit_end(&c, file);
-	if (!rc && c.draft && name_turn_parse(c.name, NULL, NULL))
+	uint32_t number;
+	if (!rc && c.draft && name_turn_parse(c.name, &number, NULL)) {
+		announce_own(c.thread, number, 1);
 		metric_add(&fs->metrics, METRIC_TURNS_APPENDED, 1);
+	}
 	file_idle(fs, file);
 	fs_unlock(fs);
 	if (!rc)
 		expiry_committed(fs, c.thread, &c.thread_info, c.info.ino);
 	expiry_refused(fs, c.thread, rc, c.name);
+	if (rc == -ESTALE)
+		conflict_keep(fs, c.thread, c.name, &c.info, c.content);
 	if (c.settle)
 		commit_settle(&c);
 	if (!rc && !fs->ending) {

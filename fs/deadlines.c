@@ -58,6 +58,15 @@ bool deadlines_pop(struct deadlines *heap, int64_t now_ms, struct deadline *ret)
 	return true;
 }
 
+void deadlines_drop_after(struct deadlines *heap, int64_t now_ms)
+{
+	size_t count = heap->count;
+	heap->count = 0;
+	for (size_t i = 0; i < count; i++) /* what is kept never overtakes what is looked at */
+		if (heap->items[i].at_ms <= now_ms)
+			deadlines_push(heap, heap->items[i].at_ms, heap->items[i].gen);
+}
+
 int64_t deadlines_nearest_ms(const struct deadlines *heap)
 {
 	return heap->count ? heap->items[0].at_ms : INT64_MAX;

@@ -11,6 +11,8 @@
 #include "doc.h"
 #include "entry.h"
 #include "file.h"
+#include "remote.h"
+#include "version.h"
 #include "view.h"
 
 #include "base/log.h"
@@ -121,6 +123,7 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	fi->fh = (uint64_t)(uintptr_t)dir;
 	bool cached = node->kind == NODE_ROOT ? atomic_load(&fs->deadlines_loaded)
 					      : node->kind == NODE_THREAD && node_is_writable(node);
+	cached = cached && remote_is_told(fs);
 	fi->cache_readdir = cached;
 	fi->keep_cache = cached;
 	if (fuse_reply_open(req, fi) == -ENOENT)
@@ -317,12 +320,14 @@ static bool entry_of(struct fs *fs, struct thread *thread, const struct dir_entr
 		if (thread_alive(fs, thread))
 			node = node_file(fs, thread, e->name, e->ino);
 		if (node) {
-			if (strcmp(node->name, e->name)) {
+			if (strcmp(node->name, e->name) || node->thread != thread) {
 				fs_unlock(fs); /* renamed since the snapshot */
 				return false;
 			}
 			if (node->file && node->file->known)
 				attr_file(fs, &node->file->info, &ret->attr);
+			else
+				version_told(fs, node, e->info->revision);
 			node_known(node);
 			node_pin(node);
 		}

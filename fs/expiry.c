@@ -6,6 +6,7 @@
 #include "entry.h"
 #include "expired.h"
 #include "file.h"
+#include "forget.h"
 #include "ledger.h"
 #include "notify.h"
 #include "purge.h"
@@ -117,25 +118,6 @@ static void keep_submit(struct fs *fs, struct thread *thread)
 	work_submit(fs, &keeping->work);
 }
 
-/* Names that the kernel may hold for longer than the thread has lived. */
-static void drop_names(struct fs *fs, struct thread *thread)
-{
-	struct node *node;
-	fs_lock(fs);
-	size_t count = 0;
-	DL_COUNT(thread->nodes, node, count);
-	char(*names)[STORE_NAME_MAX + 1] = calloc(count, sizeof *names);
-	size_t i = 0;
-	if (names)
-		DL_FOREACH(thread->nodes, node)
-	memcpy(names[i++], node->name, strlen(node->name) + 1);
-	fs_unlock(fs);
-	while (i--)
-		notify_entry(fs, &thread->node, names[i]);
-	notify_entry(fs, &thread->node, ENTRY_DOC);
-	free(names);
-}
-
 /* What is known of the thread ends. False: it was renewed a moment ago. */
 static bool end_known(struct fs *fs, struct thread *thread, int64_t now)
 {
@@ -165,7 +147,7 @@ static bool expire(struct fs *fs, uint64_t gen, int64_t deadline_ms, int64_t now
 	if (!thread)
 		return true;
 	if (thread->shortened)
-		drop_names(fs, thread);
+		forget_names(fs, thread);
 	bool ended = end_known(fs, thread, now);
 	if (ended) {
 		notify_entry(fs, &fs->root, id);
@@ -182,20 +164,31 @@ static bool expire(struct fs *fs, uint64_t gen, int64_t deadline_ms, int64_t now
 	return ended;
 }
 
-/* The deadline a thread has now: renewed, shortened, or as in the heap. -ENOENT: it is gone. */
-static int deadline_now(struct fs *fs, uint64_t gen, int64_t *ret)
+/*
+ * The deadline a thread has now: renewed, shortened, or as in the heap. -ENOENT: it is gone. Where
+ * others write, one of them may have renewed it just now.
+ */
+static int deadline_now(struct fs *fs, uint64_t gen, int64_t now, int64_t *ret)
 {
 	fs_lock(fs);
 	struct thread *thread = thread_by_gen(fs, gen);
-	if (thread)
-		*ret = thread->deadline_ms;
+	int64_t known = thread ? thread->deadline_ms : 0;
 	fs_unlock(fs);
-	if (thread)
+	if (thread && (known > now || !fs->store->ops->shared)) {
+		*ret = known;
 		return 0;
+	}
 	struct thread_info info;
 	int rc = store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info);
+	if (rc == -ENOENT && thread)
+		forget_thread(fs, gen); /* others have removed it */
 	if (rc < 0)
 		return rc;
+	fs_lock(fs);
+	thread = thread_by_gen(fs, gen);
+	if (thread)
+		thread_update(fs, thread, &info);
+	fs_unlock(fs);
 	*ret = info.deadline_ms;
 	return 0;
 }
@@ -211,11 +204,11 @@ static void root_follows(struct fs *fs)
 		fs_root_touch(fs, gone_ns);
 }
 
-/* Everything that is due. */
-static void expire_due(struct fs *fs)
+/* Everything that is due. False: the store is away, so that it has to be asked again. */
+static bool expire_due(struct fs *fs)
 {
-	bool any = false;
-	for (;;) {
+	bool any = false, away = false;
+	while (!away && !fs->ending) {
 		int64_t now = store_now_ms(fs->store), deadline_ms;
 		struct deadline d;
 		fs_lock(fs);
@@ -223,11 +216,12 @@ static void expire_due(struct fs *fs)
 		fs_unlock(fs);
 		if (!due)
 			break;
-		int rc = deadline_now(fs, d.gen, &deadline_ms);
+		int rc = deadline_now(fs, d.gen, now, &deadline_ms);
 		if (rc == -ENOENT)
 			continue;
-		if (rc < 0)
-			deadline_ms = now + TICK_MS; /* the store is away: ask again soon */
+		away = rc < 0;
+		if (away)
+			deadline_ms = now + TICK_MS;
 		if (deadline_ms <= now) {
 			if (expire(fs, d.gen, deadline_ms, now)) {
 				announce_expired(fs, d.gen);
@@ -247,6 +241,7 @@ static void expire_due(struct fs *fs)
 		notify_inode(fs, &fs->root, true);
 		purge_wanted(fs);
 	}
+	return !away;
 }
 
 /* T11: the steady clock goes on as it was; say so once a step. */
@@ -262,9 +257,11 @@ static void watch_clock(int64_t *said_ms)
 		(long long)(step / 1000));
 }
 
-/* Sleeps until the nearest deadline, a wake-up or the next tick, not at all if there is more to do.
- * False: the mount ends. */
-static bool sleep_until_due(struct fs *fs, int timer, bool more)
+/*
+ * Sleeps until the nearest deadline, a wake-up or the next tick, not at all if there is more to do;
+ * until the next tick if the store is away. False: the mount ends.
+ */
+static bool sleep_until_due(struct fs *fs, int timer, bool more, bool away)
 {
 	fs_lock(fs);
 	int64_t nearest = expiry_nearest_ms(fs);
@@ -274,6 +271,8 @@ static bool sleep_until_due(struct fs *fs, int timer, bool more)
 		left = nearest - store_now_ms(fs->store);
 	if (left < 0 || more)
 		left = 0;
+	if (away)
+		left = TICK_MS;
 	struct itimerspec at = {.it_value = {left / 1000, left % 1000 * 1000000 + 1}};
 	timerfd_settime(timer, 0, &at, NULL);
 	struct pollfd fds[] = {
@@ -289,15 +288,16 @@ static void *expiry_run(void *arg)
 {
 	struct fs *fs = arg;
 	int64_t said_ms = 0;
-	bool more;
+	bool more, away;
 	do {
-		expire_due(fs);
-		purge_tick(fs);
-		more = warning_due(fs);
+		away = !expire_due(fs);
+		more = !away && warning_due(fs);
+		if (!away)
+			purge_tick(fs);
 		expired_tidy(fs);
 		backup_copy_tidy(fs);
 		watch_clock(&said_ms);
-	} while (sleep_until_due(fs, fs->expiry_timer, more));
+	} while (sleep_until_due(fs, fs->expiry_timer, more, away));
 	return NULL;
 }
 

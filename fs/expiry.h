@@ -17,6 +17,12 @@ void expiry_stop(struct fs *fs);
 /* Submits that reading: what expiry_start() does; in expiry_load.c. 0 or -ENOMEM. */
 int expiry_load(struct fs *fs);
 
+/*
+ * Changes were not told for a while: what is known of deadlines to come is forgotten, and read
+ * anew in the pool; in expiry_load.c. Takes fs->lock itself.
+ */
+void expiry_reload(struct fs *fs);
+
 /* The thread looks again at what is due. */
 void expiry_wake(struct fs *fs);
 

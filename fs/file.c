@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "notify.h"
+#include "own.h"
+#include "version.h"
 #include "refusals.h"
 
 #include <stdlib.h>
@@ -13,7 +15,7 @@
 #include <utlist.h>
 
 /* What is kept for those who are about to open it; larger files they look up again. */
-enum { KEEP_MAX = 1 << 20 };
+enum { KEEP_MAX = 1 << 20, RETRIES = 32 };
 
 struct file *file_get(struct fs *fs, struct node *node)
 {
@@ -232,6 +234,9 @@ int file_attr(struct fs *fs, struct node *node, struct stat *ret)
 	if (rc < 0)
 		return file_attr_known(fs, node, ret) ? 0 : rc;
 	attr_file(fs, &info, ret);
+	fs_lock(fs);
+	version_told(fs, node, info.revision);
+	fs_unlock(fs);
 	file_info_done(&info);
 	return 0;
 }
@@ -248,6 +253,19 @@ static void info_set(struct file_info *info, unsigned set, const struct change *
 	if (set & SET_MTIME)
 		info->mtime_ns = change->mtime_ns;
 	info->ctime_ns = now;
+}
+
+static int apply_attr(struct fs *fs, struct thread_ref ref, const struct thread_change *thread,
+	struct change *change, struct thread_info *ret)
+{
+	unsigned flags = name_is_scratch(change->name) ? 0 : STORE_RENEW;
+	int rc = -ESTALE;
+	for (int i = 0; i < RETRIES && rc == -ESTALE; i++) {
+		rc = own_expect(fs, ref, change->name, &change->expect);
+		if (!rc)
+			rc = store_apply(fs->store, ref, thread, change, 1, flags, ret);
+	}
+	return rc;
 }
 
 int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode, uint32_t uid,
@@ -275,20 +293,18 @@ int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode,
 	struct thread *thread = node->thread;
 	struct thread_ref ref = file_where(node, name);
 	bool stored = !file->draft && !file->unlinked;
+	struct thread_info info;
+	int rc = file->stale ? -ESTALE : 0;
 	fs_unlock(fs);
 
-	struct thread_info info;
-	int rc = 0;
-	if (stored) {
-		unsigned flags = name_is_scratch(name) ? 0 : STORE_RENEW;
-		rc = store_apply(fs->store, ref, &thread_change, &change, 1, flags, &info);
-	}
+	if (!rc && stored)
+		rc = apply_attr(fs, ref, &thread_change, &change, &info);
 	fs_lock(fs);
 	if (!rc) {
 		if (file->known)
 			info_set(&file->info, set, &change, thread_change.time_ns);
 		if (stored) {
-			file->info.revision = change.ret_revision;
+			own_adopt(fs, file, change.ret_revision);
 			thread_update(fs, thread, &info);
 		}
 	}
@@ -302,7 +318,9 @@ void file_revert(struct fs *fs, struct node *node)
 	char name[STORE_NAME_MAX + 1];
 	fs_lock(fs);
 	struct file *file = node->file;
-	if (!file || file->writers || file->unlinked) {
+	if (file && file->stale) /* the store has another one: it reads as it was written */
+		file->emptied = file->mapped = false;
+	if (!file || file->writers || file->unlinked || file->stale) {
 		fs_unlock(fs);
 		return;
 	}
@@ -320,8 +338,18 @@ void file_revert(struct fs *fs, struct node *node)
 		file->info = (struct file_info){0};
 		file->loaded = file->known = file->emptied = file->mapped = false;
 	}
+	bool read = !draft && file->handles && fs->own; /* M5: whoever has it open, one version */
+	file->users += read;
 	file_idle(fs, file);
 	fs_unlock(fs);
+	if (read) {
+		file_load(fs, node);
+		fs_lock(fs);
+		file->users--;
+		node->told = STORE_REVISION_ANY;
+		file_drop_if_idle(fs, file);
+		fs_unlock(fs);
+	}
 	if (draft && claimed)
 		store_unclaim(fs->store, ref, name);
 	if (draft)

@@ -88,6 +88,13 @@ int fs_write_allowed(struct fs *fs)
 	return 0;
 }
 
+void fs_store_is_back(struct fs *fs)
+{
+	int error = atomic_load(&fs->store_error);
+	if (error == -EIO || error == -ETIMEDOUT)
+		atomic_compare_exchange_strong(&fs->store_error, &error, 0);
+}
+
 unsigned fs_durable(const struct fs *fs)
 {
 	return fs->options->sync_fsync ? 0 : STORE_DURABLE;

@@ -34,6 +34,9 @@ void fs_commit_ended(struct fs *fs, int rc);
 /* 0, or what a write would fail with now: asks the store again at most twice a second (W3). */
 int fs_write_allowed(struct fs *fs);
 
+/* The store was away and is back: what that made writes fail with is over. */
+void fs_store_is_back(struct fs *fs);
+
 /* STORE_DURABLE where the mount promises it for each close(), else 0. */
 unsigned fs_durable(const struct fs *fs);
 

@@ -15,6 +15,8 @@ enum {
 	VERIFY_MAX = 200, /* threads whose deadline is asked of the store before answering */
 	RECOUNT_MS = 2000,
 	RECOUNTS_MAX = 8,
+	RECOUNT_PAUSE_MS = 100, /* between two counts of what others may have changed, */
+	RECOUNT_SHARE = 20, /* and so many times what the last one took */
 	PAGE = 1000,
 };
 
@@ -62,6 +64,33 @@ void health_loaded(struct fs *fs)
 	}
 }
 
+void health_count_again(struct fs *fs)
+{
+	atomic_store(&fs->recount.wanted, true);
+}
+
+bool health_recount(struct fs *fs)
+{
+	int64_t begun = metric_now_ns() / 1000000;
+	if (!atomic_load(&fs->recount.wanted) || !atomic_load(&fs->deadlines_loaded))
+		return false;
+	if (begun < fs->recount.next_ms)
+		return true;
+	atomic_store(&fs->recount.wanted, false);
+	unsigned long long moves = atomic_load(&fs->metrics.moves);
+	long long live = count_state(fs, THREAD_LIVE);
+	long long grace = live < 0 ? -1 : count_state(fs, THREAD_GRACE);
+	int64_t ended = metric_now_ns() / 1000000;
+	fs->recount.next_ms = ended + RECOUNT_PAUSE_MS + RECOUNT_SHARE * (ended - begun);
+	if (grace < 0 || atomic_load(&fs->metrics.moves) != moves) {
+		health_count_again(fs);
+		return true;
+	}
+	atomic_store(&fs->metrics.live, live);
+	atomic_store(&fs->metrics.grace, grace);
+	return false;
+}
+
 /* The deadlines of the heap that are not past `until_ms`: how many, or max + 1 if they are more. */
 static size_t heap_until(const struct fs *fs, int64_t until_ms, struct deadline *ret, size_t max)
 {
@@ -89,12 +118,13 @@ static int by_gen(const void *a, const void *b)
 	return (one->gen > other->gen) - (one->gen < other->gen);
 }
 
-/* Whether that thread's deadline, as it is now, is within the time of warning. */
-static bool is_expiring(struct fs *fs, uint64_t gen, int64_t now_ms)
+/* Whether that thread's deadline, as it is now, is within the time of warning. 1, 0 or -errno. */
+static int is_expiring(struct fs *fs, uint64_t gen, int64_t now_ms)
 {
 	struct thread_info info;
-	if (store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info) < 0)
-		return false;
+	int rc = store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
 	return info.deadline_ms > now_ms && info.deadline_ms - now_ms <= fs->options->warn_ms;
 }
 
@@ -104,9 +134,14 @@ static long long count_expiring(struct fs *fs, struct deadline *near, size_t cou
 	long long expiring = 0;
 	int64_t now = store_now_ms(fs->store);
 	qsort(near, count, sizeof *near, by_gen);
-	for (size_t i = 0; i < count && !fs->ending; i++)
-		if ((!i || near[i].gen != near[i - 1].gen) && is_expiring(fs, near[i].gen, now))
-			expiring++;
+	for (size_t i = 0; i < count && !fs->ending; i++) {
+		if (i && near[i].gen == near[i - 1].gen)
+			continue;
+		int rc = is_expiring(fs, near[i].gen, now);
+		if (rc == -ETIMEDOUT)
+			break; /* the store is away: it would be waited for each time */
+		expiring += rc > 0;
+	}
 	return expiring;
 }
 
@@ -245,6 +280,7 @@ int health_text(struct fs *fs, struct blob **ret)
 	int rc = store_health(fs->store, false, &health);
 	if (rc < 0)
 		return rc;
+	unsigned long long losses = atomic_load(&fs->metrics.counters[METRIC_LOSSES]);
 	FILE *out = open_memstream(&text, &size);
 	if (!out)
 		return -ENOMEM;
@@ -255,6 +291,11 @@ int health_text(struct fs *fs, struct blob **ret)
 		print_sentence(out, "problem", health.problem);
 	print_ttl(out, fs->options);
 	print_threads(out, fs);
+	if (losses)
+		fprintf(out,
+			"losses: %llu thread%s lost by the store since the start; "
+			".turnfs/ledger.jsonl names %s.\n",
+			losses, plural(losses), losses == 1 ? "it" : "them");
 	print_sentence(out, "check", health.check);
 	print_last_error(out, health.state == HEALTH_FAILED || atomic_load(&fs->store_error));
 	print_uptime(out, fs);

@@ -16,5 +16,11 @@ void health_found(struct fs *fs, const struct thread_info *info, bool live);
 /* All that the store has was found. If threads came or went meanwhile they are counted again. */
 void health_loaded(struct fs *fs);
 
+/* Threads may have come and gone elsewhere: they are counted again soon. */
+void health_count_again(struct fs *fs);
+
+/* Counts them, if it is time. From the thread of remote.c. True: there is something to count. */
+bool health_recount(struct fs *fs);
+
 /* The text of .turnfs/health. 0 or -errno. */
 int health_text(struct fs *fs, struct blob **ret);

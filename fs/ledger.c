@@ -1,6 +1,7 @@
 /* The ledger of threads that went: lines on their way to the store, and what is read of them. */
 #include "ledger.h"
 
+#include "losses.h"
 #include "work.h"
 
 #include "base/json.h"
@@ -237,17 +238,36 @@ static int store_lines(struct fs *fs, const struct ledger_entry *lines, size_t c
 	return fs->options->read_only ? -EROFS : store_ledger_add(fs->store, lines, count);
 }
 
-/* Enters what was taken. What the store refuses is kept as lines. 0 or -errno. */
+/* ledger->lock not held. */
+static void keep_expiry(struct ledger *ledger, const struct expiry *expiry)
+{
+	pthread_mutex_lock(&ledger->lock);
+	push_expiry(ledger, expiry);
+	pthread_mutex_unlock(&ledger->lock);
+}
+
+/*
+ * Enters what was taken. What the store refuses is kept as lines, and what it cannot be asked of as
+ * it is: a store that is away is asked once. 0 or -errno.
+ */
 static int enter(struct fs *fs, const struct expiry *expiries, size_t expiry_count,
 	const struct ledger_entry *lines, size_t line_count)
 {
 	struct ledger_entry batch[BATCH];
-	int rc = 0;
+	int rc = 0, away = 0;
 	for (size_t e = 0, l = 0; e < expiry_count || l < line_count;) {
 		size_t count = 0;
-		for (; count < BATCH && e < expiry_count; e++)
-			if (line_of(fs, &expiries[e], &batch[count]) == 0)
+		for (; count < BATCH && e < expiry_count; e++) {
+			if (!away)
+				away = line_of(fs, &expiries[e], &batch[count]);
+			if (away == -ENOENT)
+				away = 0;
+			else if (away)
+				keep_expiry(fs->ledger, &expiries[e]);
+			else
 				count++;
+		}
+		rc = rc ? rc : away;
 		for (; count < BATCH && l < line_count; l++)
 			batch[count++] = lines[l];
 		if (!rc && count)
@@ -486,10 +506,46 @@ static int line_print(struct blob **text, const struct ledger_entry *line)
 	return rc < 0 ? rc : blob_write(text, blob_size(*text), "\n", 1);
 }
 
+/* Threads that the store's own ledger calls lost. */
+struct lost {
+	uint64_t *gens;
+	size_t count, capacity;
+};
+
+static int lost_add(struct lost *lost, uint64_t gen)
+{
+	int rc = make_room((void **)&lost->gens, sizeof *lost->gens, lost->count, &lost->capacity);
+	if (!rc)
+		lost->gens[lost->count++] = gen;
+	return rc;
+}
+
+static bool lost_has(const struct lost *lost, uint64_t gen)
+{
+	for (size_t i = 0; i < lost->count; i++)
+		if (lost->gens[i] == gen)
+			return true;
+	return false;
+}
+
+/* R4: what this machine remembers of losses, and the store perhaps no longer. */
+static int losses_print(struct fs *fs, struct blob **text, const struct lost *known)
+{
+	struct ledger_entry *lines;
+	size_t count = losses_read(fs->options->losses, &lines);
+	int rc = 0;
+	for (size_t i = 0; i < count && !rc; i++)
+		if (!lost_has(known, lines[i].gen))
+			rc = line_print(text, &lines[i]);
+	free(lines);
+	return rc;
+}
+
 int ledger_text(struct fs *fs, struct blob **ret)
 {
 	struct blob *text = blob_new("", 0);
 	struct ledger_entry *refused;
+	struct lost lost = {0};
 	uint64_t after = 0;
 	int rc = text ? 0 : -ENOMEM;
 	ledger_settle(fs);
@@ -498,8 +554,11 @@ int ledger_text(struct fs *fs, struct blob **ret)
 		rc = store_ledger_list(fs->store, after, PAGE, &page);
 		if (rc < 0)
 			break;
-		for (size_t i = 0; i < page.count && !rc; i++)
+		for (size_t i = 0; i < page.count && !rc; i++) {
 			rc = line_print(&text, &page.items[i]);
+			if (!rc && page.items[i].cause == LEDGER_LOST)
+				rc = lost_add(&lost, page.items[i].gen);
+		}
 		more = page.more && page.count;
 		if (page.count)
 			after = page.items[page.count - 1].seq;
@@ -509,6 +568,9 @@ int ledger_text(struct fs *fs, struct blob **ret)
 	for (size_t i = 0; i < count && !rc; i++)
 		rc = line_print(&text, &refused[i]);
 	free(refused);
+	if (!rc)
+		rc = losses_print(fs, &text, &lost);
+	free(lost.gens);
 	if (rc < 0)
 		blob_unref(text);
 	else

@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "stream.h"
 #include "transcript.h"
+#include "version.h"
 #include "view.h"
 
 #include "base/name.h"
@@ -133,10 +134,13 @@ static int find_stored(struct fs *fs, struct thread *thread, const char *name, s
 	bool alive = thread_alive(fs, thread);
 	if (node)
 		node_pin(node);
+	bool moved = node && (strcmp(node->name, name) || node->thread != thread);
 	fs_unlock(fs);
 	file_info_done(&info);
 	if (!node)
 		return alive ? -ENOMEM : -ENOENT;
+	if (moved && fs->store->ops->shared)
+		version_follow(fs, node, thread, name);
 	*ret = node;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "expiry.h"
 #include "file.h"
 #include "notify.h"
+#include "own.h"
 
 #include "base/json.h"
 
@@ -204,12 +205,13 @@ static int file_set(
 		return -ENOMEM;
 	}
 	file_busy(fs, file);
+	bool stale = file->stale;
 	fs_unlock(fs);
 	struct thread_info info;
 	uint64_t revision = STORE_REVISION_NONE;
 	CLEAN_BLOB struct blob *meta = NULL;
 	int rc = -ESTALE;
-	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
+	for (int i = 0; i < RETRIES && rc == -ESTALE && !stale; i++)
 		rc = file_set_once(fs, node, key, value, flags, &info, &revision, &meta);
 	fs_lock(fs);
 	if (rc > 0) {
@@ -218,7 +220,7 @@ static int file_set(
 			file->info.meta = blob_ref(meta);
 		}
 		if (revision != STORE_REVISION_NONE) {
-			file->info.revision = revision;
+			own_adopt(fs, file, revision);
 			file->info.ctime_ns = info.ctime_ns;
 			thread_update(fs, node->thread, &info);
 		}

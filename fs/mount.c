@@ -14,6 +14,9 @@
 #include "guard.h"
 #include "handle.h"
 #include "ledger.h"
+#include "own.h"
+#include "patience.h"
+#include "remote.h"
 #include "refusals.h"
 #include "trim.h"
 #include "work.h"
@@ -27,8 +30,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* How many requests are served at a time, at most; they rarely wait, commits go to the pools. */
-enum { SESSION_THREADS = 16 };
+/*
+ * How many requests are served at a time, at most; they rarely wait, commits go to the pools. With
+ * a server each waits for it, for long when it is away: then nobody's shall wait for another's.
+ */
+enum { SESSION_THREADS = 16, SESSION_THREADS_SERVER = 128, SESSION_IDLE_SERVER = 8 };
 
 /*
  * One a core: an idle thread more is one that the kernel may wake on another, sleeping core, which
@@ -151,8 +157,11 @@ static int serve(struct fs *fs)
 	if (!config)
 		return -ENOMEM;
 	fuse_loop_cfg_set_clone_fd(config, 1);
-	fuse_loop_cfg_set_max_threads(config, session_threads());
-	fuse_loop_cfg_set_idle_threads(config, session_threads());
+	unsigned threads = session_threads();
+	bool server = fs->store->ops->shared;
+	unsigned idle = server && threads < SESSION_IDLE_SERVER ? SESSION_IDLE_SERVER : threads;
+	fuse_loop_cfg_set_max_threads(config, server ? SESSION_THREADS_SERVER : threads);
+	fuse_loop_cfg_set_idle_threads(config, idle);
 	refusals_watch();
 	int rc = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
@@ -169,7 +178,11 @@ static int fs_start(struct fs *fs)
 	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);
 	fs->start.wall_ns = clock_wall_ns();
-	int rc = backup_store_init(fs);
+	int rc = own_init(fs);
+	if (!rc)
+		rc = patience_init(fs);
+	if (!rc)
+		rc = backup_store_init(fs);
 	if (!rc)
 		rc = ledger_init(fs);
 	if (!rc)
@@ -179,6 +192,8 @@ static int fs_start(struct fs *fs)
 	if (!rc)
 		rc = work_init(fs);
 	if (!rc)
+		rc = remote_start(fs);
+	if (!rc)
 		rc = expiry_start(fs);
 	return rc;
 }
@@ -187,6 +202,7 @@ static int fs_start(struct fs *fs)
 static void fs_stop(struct fs *fs)
 {
 	atomic_store(&fs->ending, true);
+	remote_stop(fs);
 	expiry_stop(fs);
 	work_done(fs);
 	file_commit_all(fs);
@@ -203,6 +219,8 @@ static void fs_free(struct fs *fs)
 	ledger_done(fs);
 	blob_unref(fs->transcript.text);
 	backup_store_done(fs);
+	patience_done(fs);
+	own_done(fs);
 	pthread_cond_destroy(&fs->backup.moved);
 	pthread_cond_destroy(&fs->idle);
 	pthread_mutex_destroy(&fs->lock);

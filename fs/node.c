@@ -198,6 +198,7 @@ struct thread *node_thread_get_in(
 		thread->node.ino = info->gen | (view == THREAD_VIEW_BACKUP ? INO_BACKUP : 0);
 		thread->gen = info->gen;
 		thread->view = view;
+		thread->announced = info->last_turn;
 		if (thread_rename(thread, info->id) < 0 || !thread_hash(fs, thread)) {
 			free(thread->id);
 			free(thread);

@@ -6,26 +6,32 @@
 #include "doc.h"
 #include "entry.h"
 #include "file.h"
+#include "notify.h"
+#include "remote.h"
 #include "transcript.h"
+#include "version.h"
+#include "work.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
 /* The kernel's part of an open: what it may cache, and when it need not ask. */
-static void open_flags(struct fuse_file_info *fi, struct node *node)
+static void open_flags(struct fs *fs, struct fuse_file_info *fi, struct node *node)
 {
 	bool private = node->kind != NODE_FILE;
 	fi->direct_io = private || (fi->flags & O_ACCMODE) == O_WRONLY;
-	fi->keep_cache = !private && node_is_writable(node);
+	fi->keep_cache = !private && node_is_writable(node) && remote_is_told(fs);
 	fi->noflush = !handle_is_writer(fi->flags);
 }
 
 /*
  * T5: what can be erased at any instant (without grace, or in .turnfs/expired) is fetched when it
- * is opened, so that it stays readable until it is closed.
+ * is opened, so that it stays readable until it is closed. M5, W8: so is what others can change.
  */
 static bool fetched_at_open(struct fs *fs, const struct handle *handle)
 {
+	if (fs->store->ops->shared)
+		return !(handle->flags & O_TRUNC);
 	return (handle->flags & O_ACCMODE) != O_WRONLY && !(handle->flags & O_TRUNC) &&
 	       (!fs->options->grace_ms || !node_is_writable(handle->node));
 }
@@ -41,7 +47,7 @@ static int open_file(struct fs *fs, struct handle *handle)
 		file = node->file;
 	}
 	/* Gone since its lookup: ESTALE makes the kernel look again, and find what is there now. */
-	if (!rc && !node->hashed && !(file && file->loaded))
+	if (!rc && !node->hashed && !(file && file->loaded && !file->stale))
 		rc = -ESTALE;
 	if (!rc) {
 		file = file_get(fs, node);
@@ -94,6 +100,62 @@ static int open_text(struct fs *fs, struct handle *handle)
 	}
 }
 
+/*
+ * Whether what the kernel has of the file, attributes and pages, is of the version that was just
+ * opened. Others may have changed it since, and be about to be heard of.
+ */
+static bool is_of_one_version(struct fs *fs, const struct handle *handle)
+{
+	struct node *node = handle->node;
+	if (handle->kind != NODE_FILE)
+		return true;
+	fs_lock(fs);
+	const struct file *file = node->file;
+	bool one = version_told(fs, node, file->info.revision);
+	if (!one && (handle->flags & O_TRUNC)) {
+		node->told = file->info.revision; /* the kernel cuts what it has */
+		one = true;
+	}
+	fs_unlock(fs);
+	return one;
+}
+
+struct opening {
+	struct work work;
+	fuse_req_t req;
+	struct handle *handle;
+	struct fuse_file_info fi;
+};
+
+static void opening_run(struct fs *fs, struct work *work)
+{
+	struct opening *opening = (struct opening *)work;
+	struct node *node = opening->handle->node;
+	fs_lock(fs);
+	node->told = STORE_REVISION_ANY;
+	fs_unlock(fs);
+	notify_inode(fs, node, true);
+	fs_lock(fs);
+	node->told = node->file->info.revision;
+	fs_unlock(fs);
+	if (fuse_reply_open(opening->req, &opening->fi) == -ENOENT)
+		handle_close(fs, opening->handle);
+	free(opening);
+}
+
+/* Has the kernel drop another version first, in the pool. False: no memory for that. */
+static bool open_later(fuse_req_t req, struct handle *handle, const struct fuse_file_info *fi)
+{
+	struct opening *opening = malloc(sizeof *opening);
+	if (!opening)
+		return false;
+	*opening =
+		(struct opening){.work.run = opening_run, .req = req, .handle = handle, .fi = *fi};
+	opening->fi.keep_cache = false;
+	work_submit(fs_of(req), &opening->work);
+	return true;
+}
+
 void handle_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -109,7 +171,9 @@ void handle_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)handle;
-	open_flags(fi, node);
+	open_flags(fs, fi, node);
+	if (!is_of_one_version(fs, handle) && open_later(req, handle, fi))
+		return;
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		handle_close(fs, handle);
 }
@@ -145,7 +209,7 @@ void handle_create(
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)handle;
-	open_flags(fi, node);
+	open_flags(fs, fi, node);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
 		handle_close(fs, handle);
 		entry_unreplied(fs, node);

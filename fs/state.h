@@ -73,6 +73,9 @@ struct node {
 	struct file *file; /* FILE: while it is open, uncommitted or being changed */
 	struct node *prev, *next; /* in thread->nodes while hashed, else in fs->others */
 	char *turn; /* STREAM: name of the turn last committed through this node */
+	/* FILE of a shared store: the revision that the kernel was told of; NONE: of none, ANY: of
+	 * several */
+	uint64_t told;
 	const struct view *view; /* VIEW, VIEW_FILE */
 	bool hashed; /* FILE: is in fs->files and in thread->nodes */
 	bool unhashed; /* table.h */
@@ -112,6 +115,7 @@ struct thread {
 	uint64_t doc_ino;
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
+	uint32_t announced; /* shared store: watchers know of the turns up to this number */
 	struct backup_copy *copy; /* in .turnfs/backup: what it shows; backup_copy.h */
 	bool copying; /* one is being taken */
 	struct {
@@ -131,6 +135,7 @@ struct file {
 	bool draft; /* not in the store yet; info.revision is NONE */
 	bool unlinked; /* nothing of it is committed any more */
 	bool kept; /* loaded at its thread's deadline because it was open */
+	bool stale; /* others have changed it; only its descriptors know it: version.h */
 	bool leaving; /* being removed or replaced in the store; who opens it waits for the outcome
 		       */
 	bool claimed; /* its name is claimed in the store */
@@ -163,6 +168,7 @@ struct handle {
 	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
 	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
 	uint64_t ino; /* STREAM: that turn's */
+	uint64_t revision; /* STREAM: as it was committed last */
 	size_t counted; /* bytes of ours in fs->in_flight */
 };
 
@@ -201,6 +207,7 @@ struct fs {
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
 	int expiry_event, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;
+	struct own *own; /* shared store: own.c */
 	pthread_t expiry_thread;
 	struct { /* guarded by nothing but that only the expiry thread uses it */
 		bool wanted;
@@ -229,6 +236,7 @@ struct fs {
 	struct { /* .turnfs/backup: backup_copy.c */
 		struct backup_copy *copies; /* idle longest first */
 		struct backup_change *changes; /* under way to the store */
+		uint64_t numbers; /* given to changes */
 		pthread_cond_t moved; /* a change has ended, a copy is taken */
 		size_t bytes, kept; /* of copies, of contents in them that have changed since */
 		struct stat root; /* the view's, as shown last */
@@ -243,6 +251,10 @@ struct fs {
 		atomic_llong count, counted_ms;
 		atomic_bool counting;
 	} expiring;
+	struct { /* threads came or went elsewhere: health.c */
+		atomic_bool wanted;
+		int64_t next_ms; /* remote.c's thread's own */
+	} recount;
 	struct { /* set at start, the same from then on */
 		const char *mountpoint;
 		int64_t ms, wall_ns; /* by the store's clock, by the machine's */
@@ -278,6 +290,7 @@ struct fs {
 
 enum {
 	WORKERS = 16, /* commits that can wait for the disk together */
+	WORKERS_SERVER = 64, /* for a server, which may be away */
 	INO_BLOCK = 1024, /* inode numbers reserved at a time */
 	TIMEOUT_SLACK_MS = 20 /* the kernel rounds a timeout up by two jiffies */
 };

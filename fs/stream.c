@@ -2,8 +2,10 @@
 #include "stream.h"
 
 #include "append.h"
+#include "conflict.h"
 #include "expiry.h"
 #include "notify.h"
+#include "own.h"
 
 #include "base/name.h"
 
@@ -42,6 +44,7 @@ static int stream_append(struct fs *fs, struct handle *handle, struct blob *text
 	fs_lock(fs);
 	handle->number = number;
 	handle->ino = turn.ino;
+	handle->revision = turn.ret_revision;
 	free(node->turn);
 	node->turn = copy;
 	fs_unlock(fs);
@@ -59,7 +62,7 @@ static struct node *grow_open_file(
 		node_pin(node);
 		struct file *file = node->file;
 		if (file) {
-			file->info.revision = change->ret_revision;
+			own_adopt(fs, file, change->ret_revision);
 			file->info.size = blob_size(text);
 			file->info.mtime_ns = file->info.ctime_ns = now;
 			blob_unref(file->content);
@@ -68,6 +71,16 @@ static struct node *grow_open_file(
 	}
 	fs_unlock(fs);
 	return node;
+}
+
+/* Whether another mount has changed the turn since we wrote it (W8). */
+static bool is_others(struct fs *fs, const struct handle *handle, uint64_t revision)
+{
+	own_settle(fs, handle->node->thread->gen);
+	fs_lock(fs);
+	bool ours = own_leads(fs, handle->revision, revision);
+	fs_unlock(fs);
+	return !ours;
 }
 
 /* Later flushes: the same turn, with all that was written, whatever it is called by now. */
@@ -83,7 +96,9 @@ static int stream_complete(struct fs *fs, struct handle *handle, struct blob *te
 		rc = store_turn_stat(fs->store, thread_ref(thread), handle->number, &turn);
 		if (rc < 0)
 			break;
-		if (turn.ino != handle->ino) {
+		if (turn.ino != handle->ino || is_others(fs, handle, turn.revision)) {
+			if (turn.ino == handle->ino)
+				conflict_keep(fs, thread, turn.name, &turn, text);
 			file_info_done(&turn);
 			return -ESTALE;
 		}
@@ -109,6 +124,7 @@ static int stream_complete(struct fs *fs, struct handle *handle, struct blob *te
 	expiry_refused(fs, thread, rc, "a turn");
 	if (rc < 0)
 		return rc;
+	handle->revision = change.ret_revision;
 	expiry_committed(fs, thread, &info, handle->ino);
 	struct node *node = grow_open_file(fs, handle->ino, text, &change, now);
 	if (node)

@@ -127,7 +127,8 @@ static int near_load(struct fs *fs, uint64_t gen, struct near *ret)
 	return 0;
 }
 
-static void look_at(struct fs *fs, uint64_t gen, int64_t now)
+/* False: the store is away. */
+static bool look_at(struct fs *fs, uint64_t gen, int64_t now)
 {
 	struct near near;
 	int rc = near_load(fs, gen, &near);
@@ -147,6 +148,7 @@ static void look_at(struct fs *fs, uint64_t gen, int64_t now)
 	fs_unlock(fs);
 	if (speak)
 		say(fs, &near, now);
+	return rc >= 0 || gone;
 }
 
 bool warning_due(struct fs *fs)
@@ -160,7 +162,8 @@ bool warning_due(struct fs *fs)
 		fs_unlock(fs);
 		if (!due)
 			return false;
-		look_at(fs, d.gen, now);
+		if (!look_at(fs, d.gen, now) || fs->ending)
+			return false;
 	}
 	return true;
 }

@@ -1,6 +1,7 @@
 /* .turnfs/why: answers to any id a thread could have, and lists nothing (R3). */
 #include "expired.h"
 #include "ledger.h"
+#include "losses.h"
 #include "view.h"
 #include "why_text.h"
 
@@ -23,7 +24,7 @@ static int why_list(struct fs *fs, const struct view *view, struct view_list *re
 
 static int why_read(struct fs *fs, const struct node *node, struct blob **ret)
 {
-	struct ledger_entry *refused;
+	struct ledger_entry *refused, *losses;
 	struct why_context context = {
 		.mountpoint = fs->start.mountpoint,
 		.storage = fs->options->source,
@@ -35,13 +36,17 @@ static int why_read(struct fs *fs, const struct node *node, struct blob **ret)
 	bool live;
 	ledger_settle(fs);
 	int rc = store_thread_find(fs->store, node->name, &info);
-	if (rc == -ENOENT) /* what is live need not be looked for among the expired ones */
+	if (rc == -ENOENT ||
+		rc == -EIO) /* what is live need not be looked for among the expired ones */
 		rc = expired_gen(fs, node->name, &context.grace_gen);
 	if (rc < 0)
 		return rc;
 	context.more_count = ledger_refused(fs, &refused);
 	context.more = refused;
+	context.losses_count = losses_read(fs->options->losses, &losses);
+	context.losses = losses;
 	rc = why_text(fs->store, node->name, &context, ret, &live);
+	free(losses);
 	free(refused);
 	return rc;
 }

@@ -26,18 +26,22 @@ struct facts {
 	bool dropped; /* older lines were dropped */
 };
 
+static void take_news(struct facts *facts, const struct ledger_entry *line)
+{
+	facts->told = true;
+	facts->last = *line;
+	if (line->cause == LEDGER_EXPIRED && line->gen == facts->context->grace_gen)
+		facts->found_ms = line->time_ms;
+}
+
 static void take_line(struct facts *facts, const struct ledger_entry *line)
 {
 	if (!facts->began_ms) {
 		facts->began_ms = line->time_ms;
 		facts->dropped = line->cause != LEDGER_BEGAN;
 	}
-	if (line->cause == LEDGER_BEGAN || strcmp(line->id, facts->id))
-		return;
-	facts->told = true;
-	facts->last = *line;
-	if (line->cause == LEDGER_EXPIRED && line->gen == facts->context->grace_gen)
-		facts->found_ms = line->time_ms;
+	if (line->cause != LEDGER_BEGAN && !strcmp(line->id, facts->id))
+		take_news(facts, line);
 }
 
 static int read_ledger(struct facts *facts)
@@ -57,6 +61,12 @@ static int read_ledger(struct facts *facts)
 	}
 	for (size_t i = 0; i < facts->context->more_count; i++)
 		take_line(facts, &facts->context->more[i]);
+	for (size_t i = 0; i < facts->context->losses_count; i++) {
+		const struct ledger_entry *loss = &facts->context->losses[i];
+		if (!strcmp(loss->id, facts->id) &&
+			(!facts->told || loss->time_ms > facts->last.time_ms))
+			take_news(facts, loss);
+	}
 	return 0;
 }
 
@@ -64,14 +74,16 @@ static int read_facts(struct facts *facts)
 {
 	int rc = store_thread_find(facts->store, facts->id, &facts->info);
 	facts->live = !rc;
-	if (rc < 0 && rc != -ENOENT)
+	if (rc < 0 && rc != -ENOENT && rc != -EIO)
 		return rc;
+	const bool broken = rc == -EIO; /* lost, as the ledger will say; else it cannot be read */
 	if (!facts->live && facts->context->grace_gen) {
 		struct thread_ref ref = {facts->id, facts->context->grace_gen};
 		facts->in_grace = store_thread_stat(facts->store, ref, &facts->info) == 0 &&
 				  facts->info.deadline_ms <= facts->now_ms;
 	}
-	return facts->live ? 0 : read_ledger(facts);
+	rc = facts->live ? 0 : read_ledger(facts);
+	return rc || !broken || (facts->told && facts->last.cause == LEDGER_LOST) ? rc : -EIO;
 }
 
 static char *shown_time(int64_t ms, char ret[TEXT_TIME_MAX])
@@ -262,10 +274,12 @@ static void say_line(FILE *out, const struct facts *facts)
 		return;
 	}
 	if (line->cause == LEDGER_LOST) {
-		fprintf(out, "%s was lost by the storage: it was known, and at ", facts->id);
+		fprintf(out,
+			"%s was lost by the store (evicted, flushed: it was known and its data is "
+			"gone). That was seen at ",
+			facts->id);
 		print_when(out, facts, line->time_ms);
-		fprintf(out, " its data was gone without its deadline having passed (evicted or "
-			     "flushed). It had ");
+		fprintf(out, "; its deadline had not passed. It had ");
 		print_turns(out, line->turns);
 		fprintf(out, ". It cannot be had back but from a backup.\n");
 		return;
@@ -321,12 +335,28 @@ static void say_storage(FILE *out, const struct facts *facts)
 	fprintf(out, " (grace).\n");
 }
 
+/* How the server is set up decides what it can lose. */
+static void say_server_advice(FILE *out, const struct facts *facts)
+{
+	struct store_health health;
+	fprintf(out, "So that the server does not lose threads: maxmemory-policy noeviction, "
+		     "appendonly yes, and no FLUSHALL or FLUSHDB by anybody (an ACL can forbid "
+		     "them).\n");
+	if (store_health(facts->store, false, &health) < 0)
+		return;
+	fprintf(out, "As it is now: %s.\n", health.durability);
+	if (health.problem[0])
+		fprintf(out, "Problem: %s.\n", health.problem);
+}
+
 /* What to change so that it does not happen (again). */
 static void say_advice(FILE *out, const struct facts *facts)
 {
 	if (facts->store->ops->volatile_store)
 		fprintf(out, "To keep conversations over a restart, mount a durable store: "
 			     "turnfs mount MOUNTPOINT\n");
+	if (facts->store->ops->shared && facts->told && facts->last.cause == LEDGER_LOST)
+		say_server_advice(out, facts);
 	fprintf(out, "To keep threads longer, mount with -o ttl=7d (or ttl=never), or set "
 		     "CONVERSATION_TIMEOUT_HOURS=168.\n");
 	if (facts->live) {

@@ -74,7 +74,8 @@ static void pool_submit(struct work_pool *pool, struct work *work)
 	*pool->last = work;
 	pool->last = &work->next;
 	pool->queued++;
-	if (pool->queued > pool->waiting && pool->threads < WORKERS) {
+	unsigned most = pool->fs->store->ops->shared ? WORKERS_SERVER : WORKERS;
+	if (pool->queued > pool->waiting && pool->threads < most) {
 		int rc = worker_start(pool);
 		if (rc < 0)
 			log_debug("cannot start another thread: error %d; the others go on", -rc);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -18,6 +19,7 @@ enum { LINE_MAX_BYTES = 1024 };
 /* Set by log_init() before other threads run. */
 static bool to_syslog;
 static enum log_level most = LOG_LEVEL_NOTICE;
+static atomic_bool copied; /* to stderr as well */
 
 static pthread_mutex_t last_mutex = PTHREAD_MUTEX_INITIALIZER;
 static char last_error[TEXT_TIME_MAX + LINE_MAX_BYTES]; /* under last_mutex */
@@ -28,6 +30,11 @@ void log_init(bool syslog_wanted, enum log_level most_wanted)
 	most = most_wanted;
 	if (to_syslog)
 		openlog("turnfs", LOG_PID, LOG_DAEMON);
+}
+
+void log_copy_to_stderr(bool on)
+{
+	atomic_store(&copied, on);
 }
 
 static void keep_error(const char *text)
@@ -75,6 +82,8 @@ void log_line(enum log_level level, const char *format, ...)
 	if (to_syslog)
 		syslog(syslog_priority(level), "%s", text);
 	else
+		write_stderr(text);
+	if (to_syslog && level <= LOG_LEVEL_WARNING && atomic_load(&copied))
 		write_stderr(text);
 	errno = saved;
 }

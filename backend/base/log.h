@@ -8,6 +8,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL
 /* Where lines go and up to which level. Call it before other threads run. */
 void log_init(bool to_syslog, enum log_level most);
 
+/* While it is on, warnings and errors go to stderr too, where somebody waits for the mount. */
+void log_copy_to_stderr(bool on);
+
 /* One line; control characters in it become '?'. On stderr it begins with "turnfs: ". Keeps errno.
  */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

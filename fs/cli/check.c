@@ -40,14 +40,21 @@ static bool show_progress(void *arg, uint64_t done, uint64_t total)
 	return false;
 }
 
-static int check_store(const char *name)
+/* A file beside whoever has it, a server as everybody reads it. */
+static int open_store(const struct store_name *name, struct store **ret, struct errtext *error)
 {
-	const struct store_options options = {.read_only = true, .peek = true, .timeout_ms = 5000};
+	const struct store_options peek = {.read_only = true, .peek = true, .timeout_ms = 5000};
+	return name->kind == STORE_KIND_SERVER ? store_look(name, ret, error)
+					       : store_open_named(name->where, &peek, ret, error);
+}
+
+static int check_store(const struct store_name *name)
+{
 	struct progress progress = {.terminal = isatty(STDERR_FILENO), .shown = -1};
 	struct errtext error = {""};
 	struct store *store = NULL;
 	uint64_t damaged;
-	if (store_open_named(name, &options, &store, &error) < 0)
+	if (open_store(name, &store, &error) < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);
 	int rc = store_check(store, show_progress, &progress, &damaged, &error);
 	store_close(store);
@@ -63,10 +70,7 @@ static int check_named(const struct store_name *name)
 {
 	if (name->kind == STORE_KIND_MEMORY)
 		return cli_fail(CLI_USAGE, "a store in memory has nothing that could be verified");
-	if (name->kind == STORE_KIND_SERVER)
-		return cli_fail(CLI_USAGE,
-			"a server verifies its own data: see .turnfs/health of the mount");
-	return check_store(name->where);
+	return check_store(name);
 }
 
 /* The store behind a mount, as its config names it. */

@@ -113,7 +113,7 @@ static int list(const struct wish *wish)
 		return cli_fail(CLI_USAGE, "%s", error.text);
 	int rc = where.mountpoint
 			 ? overview_of_mount(where.mountpoint, wish->expired, &overview, &error)
-			 : overview_of_store(where.store.where, wish->expired, &overview, &error);
+			 : overview_of_store(&where.store, wish->expired, &overview, &error);
 	where_done(&where);
 	if (rc < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);

@@ -12,6 +12,7 @@
 #include "mountinfo.h"
 #include "mountpoint.h"
 #include "option_value.h"
+#include "remote.h"
 #include "request.h"
 #include "service.h"
 #include "store_look.h"
@@ -27,9 +28,9 @@ static const char help[] =
 	"usage: turnfs mount [-o OPTION,…] [--env-file FILE] [-f] [-d] [STORE] MOUNTPOINT\n"
 	"       turnfs mount                      list the mounts\n"
 	"\n"
-	"STORE is a path or sqlite:PATH, or memory: for tests. Without one: REDIS_URL, else the\n"
-	"local store in $XDG_DATA_HOME/turnfs (~/.local/share/turnfs). redis://…, rediss://… and\n"
-	"redis+unix:///… are not built yet: they are refused.\n"
+	"STORE is a path or sqlite:PATH, redis://…, rediss://… or redis+unix:///…, or memory: for\n"
+	"tests. Without one: REDIS_URL, else the local store in $XDG_DATA_HOME/turnfs\n"
+	"(~/.local/share/turnfs).\n"
 	"Options may also stand behind it, as in 'PATH?ttl=7d&ro', or be written --ttl 7d.\n"
 	"\n"
 	"  ttl=TIME           threads expire so long after their last write: 90s 30m 24h 7d never\n"
@@ -38,12 +39,13 @@ static const char help[] =
 	"  warn=TIME          how long before it a thread is listed in .turnfs/expiring (1h)\n"
 	"  sync=close|fsync   what makes a write durable (close)\n"
 	"  max_file_size=SIZE (64M)\n"
-	"  timeout=TIME       how long to wait for a store that another mount is just closing, at\n"
-	"                     most 5s (5s)\n"
+	"  timeout=TIME       how long a call may wait for Redis; how long to wait for a local "
+	"store\n"
+	"                     that another mount is just closing, at most 5s (5s)\n"
 	"  announce=off|auto|on  tell inotify watchers of expiry and of others' turns (auto)\n"
 	"  ro, rw, noexec, exec, allow_other, allow_root, uid=N, gid=N, umask=OCTAL\n"
-	"  with Redis only, which is not built yet: prefix=TEXT (turnfs:), layout=NAME,\n"
-	"                   match=PATTERN, max_turns=N, replicas=N, allow_eviction\n"
+	"  with Redis only: prefix=TEXT (turnfs:), layout=NAME, match=PATTERN, max_turns=N,\n"
+	"                   replicas=N, allow_eviction\n"
 	"\n"
 	"  --env-file FILE    read REDIS_URL and CONVERSATION_TIMEOUT_HOURS from it\n"
 	"  -f, --foreground   stay in the foreground, log to stderr\n"
@@ -58,6 +60,8 @@ struct run {
 	struct mount_request *request;
 	struct daemon daemon;
 	const char *mountpoint;
+	struct remote *remote; /* a server's: others change it too */
+	struct store_health health; /* a server's, at mount */
 	bool reported;
 };
 
@@ -88,10 +92,14 @@ static char *ready_text(const struct run *run)
 	CLEAN_FREE char *store = terminal_clean(strdup(request->store.shown));
 	CLEAN_FREE char *where = terminal_clean(strdup(run->mountpoint));
 	text_span_format(request->options.mount.ttl_ms, ttl);
-	if (asprintf(&text, "turnfs: %s is on %s\nturnfs: threads %s%s%s (ttl=%s; source: %s)%s\n",
+	const char *durability = run->health.durability;
+	if (asprintf(&text,
+		    "turnfs: %s is on %s\nturnfs: threads %s%s%s (ttl=%s; source: %s)%s\n%s%s%s",
 		    store, where, never ? "never expire" : "expire ", never ? "" : ttl,
 		    never ? "" : " after their last write", ttl, request->options.ttl_source,
-		    in_memory ? "; they are in memory only: a restart loses all" : "") < 0)
+		    in_memory ? "; they are in memory only: a restart loses all" : "",
+		    durability[0] ? "turnfs: durability: " : "", durability,
+		    durability[0] ? "\n" : "") < 0)
 		return NULL;
 	return text;
 }
@@ -101,6 +109,7 @@ static void report_ready(void *arg)
 	struct run *run = arg;
 	CLEAN_FREE char *text = ready_text(run);
 	run->reported = true;
+	log_copy_to_stderr(false);
 	service_notify("READY=1");
 	daemon_report(&run->daemon, CLI_DONE, text ? text : "");
 }
@@ -134,6 +143,9 @@ static int open_store(struct run *run, struct store **ret, struct errtext *error
 		.create = !request->options.mount.read_only,
 		.timeout_ms = request->options.mount.timeout_ms,
 		.grace_ms = request->options.mount.grace_ms,
+		.server = options_server(&request->options),
+		.on_notice = run->remote ? remote_on_notice : NULL,
+		.arg = run->remote,
 	};
 	if (request->store.is_default && options.create) {
 		int rc = store_name_make_directory(&request->store, error);
@@ -154,7 +166,20 @@ static int serve(
 	options.config = config;
 	options.announcer = announcer;
 	options.source = run->request->store.shown;
+	options.remote = run->remote;
+	CLEAN_FREE char *losses = store_look_losses(&run->request->store, &run->request->options);
+	options.losses = losses;
 	return mount_serve(store, &options, run->mountpoint, report_ready, run, error);
+}
+
+/* A server's store: what others change is told, and what it warns of is told to the terminal. */
+static int prepare_server(struct run *run, struct errtext *error)
+{
+	if (run->request->store.kind != STORE_KIND_SERVER)
+		return 0;
+	log_copy_to_stderr(run->daemon.background);
+	run->remote = remote_create();
+	return run->remote ? 0 : errtext_set(error, -ENOMEM, "out of memory");
 }
 
 /* The daemon's whole life. Returns its exit status. */
@@ -169,14 +194,21 @@ static int live(struct run *run)
 	int rc = announcer_start(&announcer, run->request->options.mount.announce);
 	if (rc < 0)
 		log_warning("watchers will hear nothing: %s", strerror(-rc));
-	if (open_store(run, &store, &error) < 0) {
+	rc = prepare_server(run, &error);
+	if (!rc)
+		rc = open_store(run, &store, &error);
+	if (!rc && run->remote)
+		(void)store_health(store, false, &run->health);
+	if (rc < 0) {
 		announcer_stop(&announcer);
+		remote_free(run->remote);
 		return report_failure(run, CLI_FAILED, &error);
 	}
 	rc = serve(run, store, &announcer, &error);
 	announcer_stop(&announcer);
 	service_notify("STOPPING=1");
 	store_close(store);
+	remote_free(run->remote);
 	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
 }
 

@@ -213,6 +213,18 @@ int options_set_hours(struct cli_options *options, const char *hours, struct err
 	return 0;
 }
 
+struct store_server options_server(const struct cli_options *options)
+{
+	return (struct store_server){
+		.prefix = options->server.prefix,
+		.layout = options->server.layout,
+		.match = options->server.match,
+		.max_turns = options->server.max_turns,
+		.replicas = options->server.replicas,
+		.allow_eviction = options->server.allow_eviction,
+	};
+}
+
 static const char *first_server_option(const struct server_options *server)
 {
 	if (server->prefix && strcmp(server->prefix, OPTION_PREFIX_DEFAULT) != 0)

@@ -35,6 +35,9 @@ int options_set_query(struct cli_options *options, const char *query, struct err
 /* The ttl out of CONVERSATION_TIMEOUT_HOURS (NULL: unset) unless an option has set it (T2). */
 int options_set_hours(struct cli_options *options, const char *hours, struct errtext *error);
 
+/* What a server's store is opened with; borrows the strings. */
+struct store_server options_server(const struct cli_options *options);
+
 /* Whether all of it goes together. `server`: the store is one. 0 or -EINVAL. */
 int options_check(const struct cli_options *options, bool server, struct errtext *error);
 

@@ -243,11 +243,12 @@ static int add_expired(struct overview *overview, struct store *store)
 	return rc;
 }
 
-int overview_of_store(const char *where, bool expired, struct overview *ret, struct errtext *error)
+int overview_of_store(
+	const struct store_name *name, bool expired, struct overview *ret, struct errtext *error)
 {
 	struct store *store = NULL;
 	struct overview overview = {0};
-	int rc = store_look(where, &store, error);
+	int rc = store_look(name, &store, error);
 	if (rc < 0)
 		return rc;
 	overview.now_ms = store_now_ms(store);

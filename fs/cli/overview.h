@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend.h"
+#include "store_name.h"
 
 struct listed {
 	char *id, *title; /* title NULL: none */
@@ -19,7 +20,8 @@ struct overview {
 /* The live threads, or those that expired and can be restored. 0, or -errno with the sentence. */
 int overview_of_mount(
 	const char *mountpoint, bool expired, struct overview *ret, struct errtext *error);
-int overview_of_store(const char *where, bool expired, struct overview *ret, struct errtext *error);
+int overview_of_store(
+	const struct store_name *name, bool expired, struct overview *ret, struct errtext *error);
 void overview_done(struct overview *overview);
 
 /* Adds one; id and title are copied. 0 or -ENOMEM. */

@@ -132,18 +132,22 @@ static int restore_in(struct store *store, const struct wish *wish)
 
 static int restore_in_store(const struct store_name *name, const struct wish *wish)
 {
-	struct cli_options defaults;
+	struct cli_options given;
 	struct errtext error = {""};
 	struct store *store = NULL;
 	if (name->kind == STORE_KIND_MEMORY)
 		return cli_fail(CLI_USAGE,
 			"memory: is only where it is mounted: name the mountpoint; what was in one "
 			"that is unmounted is lost");
-	options_init(&defaults);
+	int rc = store_look_options(name, &given, &error);
 	const struct store_options options = {
-		.timeout_ms = defaults.mount.timeout_ms, .grace_ms = defaults.mount.grace_ms};
-	options_done(&defaults);
-	int rc = store_open_named(name->where, &options, &store, &error);
+		.timeout_ms = given.mount.timeout_ms,
+		.grace_ms = given.mount.grace_ms,
+		.server = options_server(&given),
+	};
+	if (!rc)
+		rc = store_open_named(name->where, &options, &store, &error);
+	options_done(&given);
 	if (rc == -EBUSY)
 		return cli_fail(
 			CLI_FAILED, "%s; restore through it: name its mountpoint", error.text);

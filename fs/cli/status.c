@@ -142,7 +142,7 @@ static int store_told(const struct store_name *name, bool down, struct blob **re
 	struct store_health health;
 	int rc = name->kind == STORE_KIND_MEMORY
 			 ? errtext_set(&error, -ENOENT, "nothing is mounted, and memory: is lost")
-			 : store_look(name->where, &store, &error);
+			 : store_look(name, &store, &error);
 	if (rc < 0)
 		return printed(ret, "down\nstorage: %s\nproblem: %s.\n", name->shown, error.text);
 	rc = store_health(store, false, &health);

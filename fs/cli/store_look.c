@@ -2,7 +2,9 @@
 #include "store_look.h"
 
 #include "base/cleanup.h"
+#include "losses.h"
 #include "mountinfo.h"
+#include "option_value.h"
 #include "peer.h"
 
 #include <ctype.h>
@@ -64,10 +66,54 @@ static bool has_lock(const char *where)
 }
 
 /* Who has the lock needs no -wal and -shm to read a store that was closed; a peek makes them. */
-int store_look(const char *where, struct store **ret, struct errtext *error)
+static int look_at_file(const char *where, struct store **ret, struct errtext *error)
 {
 	const struct store_options alone = {.read_only = true};
 	const struct store_options beside = {.read_only = true, .peek = true, .timeout_ms = 5000};
 	int rc = has_lock(where) ? store_open_named(where, &alone, ret, error) : -EBUSY;
 	return rc == -EBUSY ? store_open_named(where, &beside, ret, error) : rc;
+}
+
+int store_look_options(
+	const struct store_name *name, struct cli_options *ret, struct errtext *error)
+{
+	options_init(ret);
+	int rc = name->query ? options_set_query(ret, name->query, error) : 0;
+	return rc < 0 ? rc : options_check(ret, name->kind == STORE_KIND_SERVER, error);
+}
+
+char *store_look_losses(const struct store_name *name, const struct cli_options *options)
+{
+	const struct server_options *server = &options->server;
+	CLEAN_FREE char *key = NULL;
+	if (name->kind != STORE_KIND_SERVER ||
+		asprintf(&key, "%s %s %s %s", name->shown,
+			server->prefix ? server->prefix : OPTION_PREFIX_DEFAULT,
+			server->layout ? server->layout : "",
+			server->match ? server->match : "") < 0)
+		return NULL;
+	return losses_path(key);
+}
+
+static int look_at_server(const struct store_name *name, const struct cli_options *options,
+	struct store **ret, struct errtext *error)
+{
+	const struct store_options reading = {
+		.read_only = true,
+		.timeout_ms = options->mount.timeout_ms,
+		.grace_ms = options->mount.grace_ms,
+		.server = options_server(options),
+	};
+	return store_open_named(name->where, &reading, ret, error);
+}
+
+int store_look(const struct store_name *name, struct store **ret, struct errtext *error)
+{
+	struct cli_options options;
+	int rc = store_look_options(name, &options, error);
+	if (!rc)
+		rc = name->kind == STORE_KIND_SERVER ? look_at_server(name, &options, ret, error)
+						     : look_at_file(name->where, ret, error);
+	options_done(&options);
+	return rc;
 }

@@ -46,7 +46,7 @@ static int say_busy(const char *mountpoint)
 static int umount(const char *mountpoint)
 {
 	struct errtext error = {""};
-	pid_t pid = peer_answers(mountpoint) == 0 ? peer_pid(mountpoint) : 0;
+	pid_t pid = peer_pid(mountpoint);
 	int handle = pid ? peer_open(pid) : -1;
 	int rc = unmount(mountpoint, false, &error);
 	if (rc == 0 && pid) {

@@ -1,0 +1,159 @@
+/* The notes on threads that a server has lost. */
+#include "losses.h"
+
+#include "base/cleanup.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { LINES_MAX = 1000, LINE_BYTES = 1024, FILE_BYTES = 2 * LINES_MAX * LINE_BYTES };
+
+/* FNV-1a: the names differ, not more is needed. */
+static uint64_t hash(const char *text)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return hash;
+}
+
+char *losses_path(const char *key)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	int size = -1;
+	if (state && state[0] == '/')
+		size = asprintf(&path, "%s/turnfs/losses-%016" PRIx64 ".jsonl", state, hash(key));
+	else if (home && home[0] == '/')
+		size = asprintf(&path, "%s/.local/state/turnfs/losses-%016" PRIx64 ".jsonl", home,
+			hash(key));
+	return size < 0 ? NULL : path;
+}
+
+/* What is missing above the file, 0700. */
+static int make_directories(const char *path)
+{
+	CLEAN_FREE char *copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return 0;
+}
+
+static bool line_parse(const char *text, size_t size, struct ledger_entry *ret)
+{
+	json_auto_t *object = json_parse(text, size);
+	const char *id = json_string_value(json_object_get(object, "id"));
+	if (!id || strlen(id) > STORE_NAME_MAX)
+		return false;
+	*ret = (struct ledger_entry){
+		.cause = LEDGER_LOST,
+		.time_ms = json_integer_value(json_object_get(object, "time_ms")),
+		.gen = (uint64_t)json_integer_value(json_object_get(object, "gen")),
+		.ttl_ms = json_integer_value(json_object_get(object, "ttl_ms")),
+		.deadline_ms = json_integer_value(json_object_get(object, "deadline_ms")),
+		.turns = (uint32_t)json_integer_value(json_object_get(object, "turns")),
+	};
+	memcpy(ret->id, id, strlen(id) + 1);
+	return true;
+}
+
+static size_t lines_parse(const char *text, struct ledger_entry *lines, size_t most)
+{
+	size_t count = 0;
+	while (*text && count < most) {
+		size_t size = strcspn(text, "\n");
+		count += line_parse(text, size, &lines[count]);
+		text += size + (text[size] == '\n');
+	}
+	return count;
+}
+
+/* The whole file as a string; NULL: there is none, or it cannot be read. */
+static char *text_read(const char *path)
+{
+	struct stat st;
+	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > FILE_BYTES)
+		return NULL;
+	char *text = malloc((size_t)st.st_size + 1);
+	ssize_t got = text ? read(fd, text, (size_t)st.st_size) : -1;
+	if (got < 0) {
+		free(text);
+		return NULL;
+	}
+	text[got] = '\0';
+	return text;
+}
+
+static size_t lines_count(const char *text)
+{
+	size_t count = 0;
+	for (; *text; text++)
+		count += *text == '\n';
+	return count;
+}
+
+size_t losses_read(const char *path, struct ledger_entry **ret)
+{
+	CLEAN_FREE char *text = path ? text_read(path) : NULL;
+	*ret = NULL;
+	size_t most = text ? lines_count(text) : 0;
+	struct ledger_entry *lines = most ? reallocarray(NULL, most, sizeof *lines) : NULL;
+	if (!lines)
+		return 0;
+	*ret = lines;
+	return lines_parse(text, lines, most);
+}
+
+/* Leaves the younger lines, in a new file in the place of the old one. */
+static void shorten(const char *path)
+{
+	CLEAN_FREE char *text = text_read(path), *other = NULL;
+	size_t count = text ? lines_count(text) : 0;
+	const char *rest = text;
+	if (count < 2 * LINES_MAX || asprintf(&other, "%s.new", path) < 0)
+		return;
+	for (; count > LINES_MAX; count--)
+		rest = strchr(rest, '\n') + 1;
+	CLEAN_FD int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && write(fd, rest, strlen(rest)) == (ssize_t)strlen(rest) && !fsync(fd) &&
+		!rename(other, path))
+		return;
+	unlink(other);
+}
+
+int losses_add(const char *path, const struct ledger_entry *line)
+{
+	int rc = make_directories(path);
+	if (rc < 0)
+		return rc;
+	json_auto_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "id", line->id, "gen",
+		(json_int_t)line->gen, "time_ms", (json_int_t)line->time_ms, "ttl_ms",
+		(json_int_t)line->ttl_ms, "deadline_ms", (json_int_t)line->deadline_ms, "turns",
+		(json_int_t)line->turns);
+	CLEAN_BLOB struct blob *text = json_text(object, 0);
+	if (!text)
+		return -ENOMEM;
+	rc = blob_write(&text, blob_size(text), "\n", 1);
+	if (rc < 0)
+		return rc;
+	CLEAN_FD int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text->data, text->size) != (ssize_t)text->size) /* one write: whole lines */
+		return -EIO;
+	shorten(path);
+	return 0;
+}
