@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 enum {
-	SCRUB_LATER_MS = 5000, /* after a removal; a purge does not wait */
+	/* From one overwriting of the -wal to the next: commits wait for it. */
+	SCRUB_LATER_MS = 5000, /* after removals */
+	SCRUB_NOW_MS = 1000, /* in a purge, which has many steps; its first need not wait */
 	RETRY_MS = 1000, /* after a failure; then twice as long each time, up to … */
 	RETRY_MAX_MS = 60000,
 	GATE_BUSY_MS = 20, /* how long commits may wait for readers to leave the -wal */
@@ -132,13 +134,14 @@ static void wait_ms(struct sqlite_store *s, int ms)
 static bool maintain_next(struct sqlite_store *s, int64_t scrubbed_ms, bool *ret_scrub)
 {
 	while (!s->background.stop) {
-		int64_t later_ms = scrubbed_ms + SCRUB_LATER_MS - monotonic_ms();
 		enum scrub scrub = s->background.scrub;
+		int64_t apart_ms = scrub == SCRUB_NOW ? SCRUB_NOW_MS : SCRUB_LATER_MS;
+		int64_t later_ms = scrubbed_ms + apart_ms - monotonic_ms();
 
-		*ret_scrub = scrub == SCRUB_NOW || (scrub == SCRUB_LATER && later_ms <= 0);
+		*ret_scrub = scrub != SCRUB_NONE && later_ms <= 0;
 		if (*ret_scrub || s->background.checkpoint)
 			return true;
-		if (scrub == SCRUB_LATER)
+		if (scrub != SCRUB_NONE)
 			wait_ms(s, (int)later_ms + 1);
 		else
 			pthread_cond_wait(&s->background.wake, &s->background.lock);

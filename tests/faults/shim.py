@@ -45,9 +45,10 @@ def compile_shim(folder):
 
 def sanitizer_runtime():
     """It must be loaded before any other library."""
-    if not harness.is_sanitized():
+    library = harness.sanitizer()
+    if not library:
         return []
-    name = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    name = subprocess.run(["cc", f"-print-file-name={library}"], capture_output=True, text=True, check=True)
     return [str(pathlib.Path(name.stdout.strip()).resolve())]
 
 

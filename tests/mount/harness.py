@@ -37,9 +37,15 @@ AT_FDCWD = -100
 # Waiting and failing
 
 
+def sanitizer():
+    """The library of the sanitizer that the binary was built with, or None."""
+    binary = BINARY.read_bytes()
+    return next((f"lib{name}.so" for name in ("asan", "tsan") if f"__{name}_init".encode() in binary), None)
+
+
 def is_sanitized():
     """Whether the binary has its own malloc and its own pace."""
-    return b"__asan_init" in BINARY.read_bytes()
+    return sanitizer() is not None
 
 
 def wait_until(condition, timeout=5.0, message="", interval=0.005):

@@ -55,21 +55,15 @@ static void test_M1__metadata__what_is_worth_showing_as_it_is_spelled(void **sta
 			"{\"arguments\":\"{\\\"a\\\":1}\",\"call_id\":\"c\",\"name\":\"f\","
 			"\"type\":\"function_call\"}",
 			"assistant", "{\"a\":1}",
-			"{\"arguments\":\"{\\\"a\\\":1}\",\"call_id\":\"c\",\"name\":\"f\","
-			"\"type\":\"function_call\"}",
-			false},
+			"{\"call_id\":\"c\",\"name\":\"f\",\"type\":\"function_call\"}", false},
 		{&codec_openai_agents,
 			"{\"call_id\":\"c\",\"output\":\"42\",\"type\":\"function_call_output\"}",
-			"tool", "42",
-			"{\"call_id\":\"c\",\"output\":\"42\",\"type\":\"function_call_output\"}",
+			"tool", "42", "{\"call_id\":\"c\",\"type\":\"function_call_output\"}",
 			false},
 		{&codec_openai_agents,
 			"{\"id\":\"r\",\"summary\":[{\"text\":\"a\",\"type\":\"summary_text\"},"
 			"{\"text\":\"b\",\"type\":\"summary_text\"}],\"type\":\"reasoning\"}",
-			"assistant", "a\n\nb",
-			"{\"id\":\"r\",\"summary\":[{\"text\":\"a\",\"type\":\"summary_text\"},"
-			"{\"text\":\"b\",\"type\":\"summary_text\"}],\"type\":\"reasoning\"}",
-			false},
+			"assistant", "a\n\nb", "{\"id\":\"r\",\"type\":\"reasoning\"}", false},
 		{&codec_openai_agents, "{\"type\":\"web_search_call\",\"id\":\"w\"}", "assistant",
 			"", "{\"type\":\"web_search_call\",\"id\":\"w\"}", false},
 		{&codec_llamaindex,

@@ -63,12 +63,13 @@ static bool word_is(const char *text, const char *word)
 	return strncmp(text, word, size) == 0 && (text[size] == ' ' || text[size] == '\0');
 }
 
+/* 0: no name of ours. */
 static int ours_errno(const char *name)
 {
 	for (size_t i = 0; i < COUNT_OF(ours); i++)
 		if (word_is(name, ours[i].name))
 			return ours[i].rc;
-	return -EIO;
+	return 0;
 }
 
 /* The code of an error inside a script, as Redis 6 words it: "…: 1: -OOM command not …". */
@@ -81,6 +82,14 @@ static const char *script_error_find(const char *text)
 				return word;
 	}
 	return text;
+}
+
+/* Inside a script the ACL's refusal has no code: Redis 6 and 7.0, then 7.2 and Valkey. */
+static bool is_acl_failure(const char *text)
+{
+	return strncmp(text, "ERR ", 4) == 0 &&
+	       (strstr(text, "The user executing the script can't ") ||
+		       strstr(text, "ACL failure in script"));
 }
 
 static void set(struct reply_error *ret, enum reply_kind kind, int rc, const char *sentence)
@@ -128,8 +137,10 @@ void reply_error_read(const char *text, struct reply_error *ret)
 	ret->line = line_find(text);
 	if (strncmp(text, "ERR Error running script", 24) == 0)
 		text = script_error_find(text);
+	if (is_acl_failure(text))
+		text = "NOPERM";
 	code_set(ret, text);
-	if (strncmp(text, "TURNFS ", 7) == 0) {
+	if (strncmp(text, "TURNFS ", 7) == 0 && ours_errno(text + 7)) {
 		set(ret, REPLY_OURS, ours_errno(text + 7), "our script refused");
 		return;
 	}

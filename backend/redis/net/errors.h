@@ -7,7 +7,7 @@
 
 enum reply_kind {
 	REPLY_FAILED, /* it is what it is */
-	REPLY_OURS, /* our own script refused: not logged */
+	REPLY_OURS, /* our own script refused, by a name we know: not logged */
 	REPLY_LATER, /* the server cannot just now: nothing was done, ask again soon */
 	REPLY_NOSCRIPT, /* it does not know the script: load it */
 	REPLY_READONLY, /* it became a replica: the name may lead to another server now */

@@ -9,7 +9,7 @@
  * timeout), ENOMEM, EMFILE. Each is logged once, with `about` (a thread, or "" ), never with an
  * argument; while the server is away that it is away is logged once, and once that it is back. An
  * answer of our own scripts "-TURNFS NAME …" becomes -NAME (ENOENT, EEXIST, ESTALE, EDQUOT …),
- * which is not logged; an unknown NAME is -EIO.
+ * which is not logged; an unknown NAME is -EIO and is.
  */
 #pragma once
 

@@ -111,23 +111,29 @@ static int slot_attempt(struct call *call, struct slot *slot, bool probes)
 	return rc == -EAGAIN ? rc : rc < 0 ? link_errno(rc) : 0;
 }
 
+/* Whether an attempt's failure may pass while there is time. */
+static bool may_pass(const struct call *call, int rc)
+{
+	return (rc == -EIO || rc == -ETIMEDOUT) && wait_left_ms(call->deadline_ms) > 0;
+}
+
 int slot_connect(struct call *call, struct slot *slot, bool patient)
 {
 	struct redis_pool *pool = call->pool;
+	int failed = 0;
 
 	while (!slot->link) {
 		bool probes = false;
 		pthread_mutex_lock(&pool->lock);
 		int rc = turn_await(call, patient, &probes);
 		pthread_mutex_unlock(&pool->lock);
-		if (rc == 0)
-			rc = slot_attempt(call, slot, probes);
-		else
+		if (rc < 0)
 			return rc;
-		/* EIO and ETIMEDOUT may pass. */
-		if (rc < 0 &&
-			((rc != -EIO && rc != -ETIMEDOUT) || wait_left_ms(call->deadline_ms) == 0))
-			return rc;
+		rc = slot_attempt(call, slot, probes);
+		/* A last attempt had too little time to say more than those before it. */
+		if (rc < 0 && !may_pass(call, rc))
+			return rc == -ETIMEDOUT && failed ? failed : rc;
+		failed = rc;
 	}
 	return 0;
 }

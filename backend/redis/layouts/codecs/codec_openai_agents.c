@@ -4,15 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
-/* Where an item that is no message has its text, and whose it is. */
+/* Whose an item is that is no message, and which member is its text, as a list of one. */
 static const struct item {
-	const char *type, *text, *role;
+	const char *type, *role, *text[2];
 } items[] = {
-	{"function_call", "arguments", "assistant"},
-	{"function_call_output", "output", "tool"},
-	{"reasoning", "summary", "assistant"},
+	{"function_call", "assistant", {"arguments"}},
+	{"function_call_output", "tool", {"output"}},
+	{"reasoning", "assistant", {"summary"}},
 };
-static const struct item item_other = {.text = "", .role = "assistant"};
+static const struct item item_other = {.role = "assistant", .text = {""}};
 
 static const struct item *item_find(const char *data, struct json_range type)
 {
@@ -22,20 +22,23 @@ static const struct item *item_find(const char *data, struct json_range type)
 	return &item_other;
 }
 
-/* No item's text is patched: a call and its output belong together, a summary is the model's. */
+/*
+ * No item's text is patched: a call and its output belong together, a summary is the model's. What
+ * else it has, its type too, is worth showing.
+ */
 static int locate_item(
 	const char *data, struct json_range object, struct json_range type, struct element *ret)
 {
-	static const char *const none[] = {NULL};
 	const unsigned texts = JSON_KIND_STRING | JSON_KIND_ARRAY;
 	if (json_scan_kind(data, type) != JSON_KIND_STRING)
 		return -EBADMSG;
 	const struct item *item = item_find(data, type);
-	struct json_range text = json_scan_member(data, object, item->text);
+	struct json_range text = json_scan_member(data, object, item->text[0]);
+	bool is_text = json_scan_kind(data, text) & texts;
 	ret->role_said = item->role;
 	ret->fixed = true;
-	ret->hidden = none; /* its type and all it has are worth showing */
-	if (json_scan_kind(data, text) & texts)
+	ret->hidden = is_text ? item->text : &item->text[1];
+	if (is_text)
 		ret->text = text;
 	return 0;
 }

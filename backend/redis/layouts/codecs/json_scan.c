@@ -1,8 +1,6 @@
 /* Going through JSON that was checked; see json_scan.h. */
 #include "json_scan.h"
 
-#include "eight.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -41,29 +39,31 @@ static size_t pass_space(const char *data, size_t pos)
 	return pos;
 }
 
-/* From a string's first quote to behind its last. */
-static size_t pass_string(const char *data, size_t pos, size_t end)
+/*
+ * From a string's first quote to behind its last: the first without an odd number of '\\' before
+ * it. The library looks for a byte many times faster than a loop.
+ */
+static size_t pass_string(const char *data, size_t pos)
 {
-	for (pos++; true; pos += data[pos] == '\\' ? 2 : 1) {
-		size_t passed = 8;
-		while (passed == 8 && end - pos >= 8) {
-			uint64_t eight = eight_load(data + pos);
-			passed = eight_before(eight_is(eight, '"') | eight_is(eight, '\\'));
-			pos += passed;
-		}
-		if (data[pos] == '"')
+	while (true) {
+		const char *quote = rawmemchr(data + pos + 1, '"');
+		size_t escapes = 0;
+		while (*(quote - escapes - 1) == '\\')
+			escapes++;
+		pos = (size_t)(quote - data);
+		if (escapes % 2 == 0)
 			return pos + 1;
 	}
 }
 
 /* From an object's or array's first byte to behind its last. */
-static size_t pass_container(const char *data, size_t pos, size_t end)
+static size_t pass_container(const char *data, size_t pos)
 {
 	size_t depth = 0;
 	do {
 		char c = data[pos];
 		if (c == '"') {
-			pos = pass_string(data, pos, end);
+			pos = pass_string(data, pos);
 			continue;
 		}
 		if (c == '{' || c == '[')
@@ -75,12 +75,12 @@ static size_t pass_container(const char *data, size_t pos, size_t end)
 	return pos;
 }
 
-static size_t pass_value(const char *data, size_t pos, size_t end)
+static size_t pass_value(const char *data, size_t pos)
 {
 	if (data[pos] == '"')
-		return pass_string(data, pos, end);
+		return pass_string(data, pos);
 	if (data[pos] == '{' || data[pos] == '[')
-		return pass_container(data, pos, end);
+		return pass_container(data, pos);
 	while (data[pos] != ',' && data[pos] != '}' && data[pos] != ']' && !is_space(data[pos]))
 		pos++;
 	return pos;
@@ -90,7 +90,7 @@ struct json_range json_scan_token(const char *data, size_t pos, size_t end)
 {
 	size_t to = pos + 1;
 	if (data[pos] == '"')
-		to = pass_string(data, pos, end);
+		to = pass_string(data, pos);
 	else if (!strchr("{}[],: \t\n\r", data[pos]))
 		while (to < end && !strchr("{}[],: \t\n\r", data[to]))
 			to++;
@@ -99,16 +99,14 @@ struct json_range json_scan_token(const char *data, size_t pos, size_t end)
 
 struct json_walk json_scan_walk(const char *data, struct json_range container)
 {
-	return (struct json_walk){.data = data,
-		.pos = container.start + 1,
-		.end = container.start + container.size,
-		.object = data[container.start] == '{'};
+	return (struct json_walk){
+		.data = data, .pos = container.start + 1, .object = data[container.start] == '{'};
 }
 
 static struct json_range walk_take(struct json_walk *walk)
 {
 	size_t start = walk->pos;
-	walk->pos = pass_value(walk->data, start, walk->end);
+	walk->pos = pass_value(walk->data, start);
 	return (struct json_range){start, walk->pos - start};
 }
 

@@ -42,7 +42,7 @@ enum json_kind json_scan_kind(const char *data, struct json_range value);
 /* Goes through the members of an object or the elements of an array, as they are written. */
 struct json_walk {
 	const char *data;
-	size_t pos, end;
+	size_t pos;
 	bool object;
 	struct json_range key; /* the string, quotes and all; of an array's elements: size 0 */
 	struct json_range value;

@@ -23,16 +23,23 @@ void zen_value_done(struct zen_value *value);
  */
 int zen_value_parse(const char *data, size_t size, struct zen_value *ret);
 
-/* A new thread's value, to the byte as the tool writes it, without turns. `own`: as above, or NULL.
+/*
+ * A new thread's value, to the byte as the tool writes it, without turns. `own`: as above, or NULL;
+ * a tool_name it does not have is "chat", an initial_context {}. -EINVAL: as set_own, or an id that
+ * is not UTF-8.
  */
 int zen_value_create(
 	const char *thread_id, int64_t now_ns, const struct blob *own, struct blob **ret);
 
 /*
  * Each makes the value anew: with elements behind the last turn, with another element in place of
- * turn `index`, without the last turn, with other own members (those that the tool has; others are
- * ignored: they have no place, -EINVAL if one has the wrong type for it). `updated_ns` becomes
- * last_updated_at, unless it is LAYOUT_TIME_NONE. -EBADMSG as parse, -EINVAL: no such turn.
+ * turn `index`, without the last turn, with other own members. `updated_ns` becomes
+ * last_updated_at, unless it is LAYOUT_TIME_NONE. -EBADMSG as parse; -EINVAL: no such turn, or an
+ * element that the tool could not read.
+ *
+ * Of own members those are set that the thread has and the tool knows; others have no place and are
+ * ignored. One that `own` does not name becomes null if it may be, else it stays; one that shows as
+ * that value already keeps its bytes. -EINVAL: no object, or a wrong type for its place.
  */
 int zen_value_append(const char *data, size_t size, struct blob *const *elements, size_t count,
 	int64_t updated_ns, struct blob **ret);
