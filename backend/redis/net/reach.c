@@ -22,8 +22,7 @@ static void reached(struct redis_pool *pool, const struct link *link)
 	bool was_away = pool->away != 0;
 	pool->away = 0;
 	pool->facts = link->facts;
-	if (link->clock_known)
-		pool->clock_offset_ms = link->clock_offset_ms;
+	server_clock_take(&pool->clock, &link->clock);
 	pthread_cond_broadcast(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
 	if (was_away)

@@ -15,7 +15,7 @@ int64_t own_now_ms(struct store *store)
 	struct own_store *s = (struct own_store *)store;
 	if (s->clock)
 		return clock_now_ms(s->clock);
-	return clock_now_ms(clock_steady()) + redis_pool_clock_offset_ms(s->pool);
+	return redis_pool_now_ms(s->pool);
 }
 
 /* Nothing of ours is under way any more: nobody will ask for its outcome. */
