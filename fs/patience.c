@@ -172,7 +172,11 @@ void patience_done(struct fs *fs)
 {
 	if (fs->store->ops->apply != call_apply)
 		return;
+	static const _Atomic uint64_t given_up = 1;
 	struct patience *p = patience_of(fs->store);
+	if (is_lost(p))
+		interrupt_watch(
+			&given_up, 1); /* closing it, on this thread, waits no more either */
 	fs->store = p->real;
 	free(p);
 }
