@@ -167,6 +167,11 @@ static void test_F4__the_server_was_started_anew__the_sync_fails_once(void **sta
 	server_start_again(&server);
 	assert_int_equal(redis_sync(net.pool), -EIO);
 	assert_int_equal(redis_sync(net.pool), 0);
+	assert_int_equal(net_count(&net, "k"), 1);
+	assert_int_equal(redis_sync(net.pool), 0);
+	server_kill(&server);
+	server_start_again(&server);
+	assert_int_equal(redis_sync(net.pool), 0); /* all of it had been covered */
 	net_close(&net);
 }
 

@@ -111,14 +111,24 @@ static int connect_failed(const struct redis_url *url, int rc, struct errtext *e
 			error, -EINVAL, "%s: the path is too long for a socket", url->shown);
 	if (rc == -ETIMEDOUT)
 		return errtext_set(error, rc, "%s does not answer", url->shown);
-	if (rc == -EPROTO)
-		return errtext_set(
-			error, rc, "%s answers, but not as a Redis server does", url->shown);
-	if (rc == -ECONNRESET || rc == -EPIPE)
-		return errtext_set(error, rc, "%s closed the connection%s", url->shown,
-			url->host && !url->tls ? ": does it want TLS (rediss://)?" : "");
+	/* EACCES of a socket's file too. */
 	return errtext_set(error, rc, "%s: %s%s", url->shown, strerror(-rc),
 		rc == -ECONNREFUSED ? ": is the server running?" : "");
+}
+
+static int greet_failed(const struct redis_url *url, int rc, struct errtext *error)
+{
+	const char *tls = url->host && !url->tls ? ": does it want TLS (rediss://)?" : "";
+
+	if (rc == -EPROTO)
+		return errtext_set(
+			error, rc, "%s answers, but not as a Redis server does%s", url->shown, tls);
+	if (rc == -ECONNRESET || rc == -EPIPE)
+		return errtext_set(error, rc, "%s closed the connection%s", url->shown, tls);
+	if (rc == -ETIMEDOUT)
+		return errtext_set(
+			error, rc, "%s takes connections, but does not answer%s", url->shown, tls);
+	return errtext_set(error, rc, "%s: %s", url->shown, strerror(-rc));
 }
 
 /* A reply of the greeting; an error is what it means. */
@@ -189,7 +199,7 @@ static int greet_login(
 	}
 	if (rc < 0 && what.sentence)
 		return errtext_set(error, rc, "%s: %s: %s", url->shown, what.code, what.sentence);
-	return rc < 0 ? connect_failed(url, rc, error) : 0;
+	return rc < 0 ? greet_failed(url, rc, error) : 0;
 }
 
 static bool info_value(const char *info, const char *name, char *ret, size_t size)
@@ -260,7 +270,7 @@ static int greet_learn(struct link *link, const struct redis_url *url, int64_t b
 	freeReplyObject(replies[1]);
 	if (rc < 0 && what.sentence)
 		return errtext_set(error, rc, "%s: %s: %s", url->shown, what.code, what.sentence);
-	return rc < 0 ? connect_failed(url, rc, error) : 0;
+	return rc < 0 ? greet_failed(url, rc, error) : 0;
 }
 
 static int link_greet(

@@ -54,7 +54,7 @@ struct redis_pool {
 	struct redis_facts facts;
 	int64_t clock_offset_ms;
 	int64_t ticked_ms;
-	char written_run[48]; /* the run of the server that has writes no sync has covered */
+	char written_run[RUN_MAX]; /* the run of the server that has writes no sync has covered */
 	uint64_t syncs; /* a number for each */
 	struct script_known scripts[SCRIPTS_MAX];
 	size_t script_count;

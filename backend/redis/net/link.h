@@ -8,6 +8,8 @@
 #include "resolve.h"
 #include "tls.h"
 
+enum { RUN_MAX = 48 }; /* of a run's id, 40 digits in hex, with its NUL */
+
 struct link {
 	const struct waiter *waiter;
 	int fd;
@@ -26,7 +28,7 @@ struct link {
 	bool fresh; /* greeted, and not used since */
 	int64_t used_ms; /* when it was given back last */
 	int64_t heard_ms; /* when something came last */
-	char run_id[48]; /* which run of the server it is; "" if unknown */
+	char run_id[RUN_MAX]; /* which run of the server it is; "" if unknown */
 	struct redis_facts facts;
 	bool clock_known;
 	int64_t clock_offset_ms; /* server's clock - clock_steady() */

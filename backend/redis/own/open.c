@@ -31,6 +31,8 @@ static void drop_tokens(struct own_store *s)
 static void own_free(struct own_store *s)
 {
 	redis_watch_stop(s->watch);
+	memo_keep(s);
+	free(s->memo);
 	if (s->pool && !s->options.read_only && !s->options.peek) {
 		own_claims_drop(s);
 		drop_tokens(s);
