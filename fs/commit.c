@@ -245,20 +245,13 @@ int file_commit(struct fs *fs, struct node *node, bool durable)
 	return rc;
 }
 
-/* A name claimed by a descriptor that was never written to nor closed: the claim ends (W5). */
-static bool is_mere_claim(const struct file *file)
-{
-	return file->claimed && file->handles && !file->mapped;
-}
-
 /* The next file that should be committed when the mount ends. fs->lock held. */
 static struct node *uncommitted(struct fs *fs)
 {
 	struct node *node, *next;
 	HASH_ITER (hh, fs->files, node, next) {
 		struct file *file = node->file;
-		if (file && !file->unlinked && !is_mere_claim(file) &&
-			(file_left_empty(file) || file->mapped))
+		if (file && !file->unlinked && (file_left_empty(file) || file->mapped))
 			return node;
 	}
 	return NULL;
