@@ -157,4 +157,9 @@ bool trouble_is_new(struct redis_pool *pool, const char *kind, const char *about
 /* What stands behind "name:" in INFO's text, to the end of the text; NULL: it is not there. */
 const char *info_find(const char *info, const char *name);
 
-int link_reader_make(struct link *link); /* link.c, for connect.c */
+/* OPENING: link.c and greet.c, for connect.c */
+
+int link_reader_make(struct link *link);
+/* AUTH, SELECT, INFO and TIME; as link_open(). */
+int link_greet(
+	struct link *link, const struct redis_url *url, int64_t deadline_ms, struct errtext *error);
