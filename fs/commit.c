@@ -95,6 +95,7 @@ static int commit_apply(
 	if (rc < 0)
 		return rc;
 	c->revision = put->ret_revision;
+	c->info.ino = put->ino;
 	c->info.ctime_ns = now;
 	return 0;
 }
@@ -175,6 +176,7 @@ static bool commit_begin(struct commit *c, struct file *file)
 /* Brings the file up to what is in the store now. fs->lock held. */
 static void commit_end(struct commit *c, struct file *file)
 {
+	node_renumber(c->fs, file->node, c->info.ino);
 	file->info.revision = c->revision;
 	file->info.ctime_ns = c->info.ctime_ns;
 	if (c->draft && !file->info.meta)

@@ -104,6 +104,7 @@ CALL(ledger_add, (struct store * s, const struct ledger_entry *entries, size_t c
 	(p->real, entries, count))
 CALL(ledger_list, (struct store * s, uint64_t after, size_t limit, struct ledger_page *ret),
 	(p->real, after, limit, ret))
+CALL(lost_next, (struct store * s, uint64_t after, struct lost_page *ret), (p->real, after, ret))
 CALL(usage, (struct store * s, struct store_usage *ret), (p->real, ret))
 CALL(health, (struct store * s, bool probe, struct store_health *ret), (p->real, probe, ret))
 CALL(check,
@@ -160,6 +161,7 @@ int patience_init(struct fs *fs)
 		.purge = call_purge,
 		.ledger_add = call_ledger_add,
 		.ledger_list = call_ledger_list,
+		.lost_next = call_lost_next,
 		.usage = call_usage,
 		.health = call_health,
 		.check = call_check,

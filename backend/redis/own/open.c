@@ -2,6 +2,7 @@
 #include "own_store.h"
 
 #include "inside.h"
+#include "rules.h"
 
 #include "base/log.h"
 #include "base/utf8.h"
@@ -82,6 +83,7 @@ static const struct store_ops own_ops = {
 	.purge = own_purge,
 	.ledger_add = own_ledger_add,
 	.ledger_list = own_ledger_list,
+	.lost_next = rules_lost_none,
 	.usage = own_usage,
 	.health = own_health,
 	.check = own_check,
