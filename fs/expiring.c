@@ -15,8 +15,7 @@ static bool is_near(struct fs *fs, const struct thread_info *info)
 	       info->deadline_ms - store_now_ms(fs->store) <= fs->options->warn_ms;
 }
 
-static int expiring_find(
-	struct fs *fs, const struct node *dir, const char *name, struct node **ret)
+static int expiring_find(struct fs *fs, const struct node *dir, const char *name, struct node **ret)
 {
 	struct thread_info info;
 	int rc = store_thread_find(fs->store, name, &info);

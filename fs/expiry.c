@@ -170,16 +170,18 @@ static bool expire(struct fs *fs, uint64_t gen, int64_t deadline_ms, int64_t now
  */
 static int deadline_now(struct fs *fs, uint64_t gen, int64_t now, int64_t *ret)
 {
+	char id[STORE_NAME_MAX + 1];
 	fs_lock(fs);
 	struct thread *thread = thread_by_gen(fs, gen);
 	int64_t known = thread ? thread->deadline_ms : 0;
+	snprintf(id, sizeof id, "%s", thread ? thread->id->text : "");
 	fs_unlock(fs);
 	if (thread && (known > now || !fs->store->ops->shared)) {
 		*ret = known;
 		return 0;
 	}
 	struct thread_info info;
-	int rc = store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info);
+	int rc = store_thread_stat(fs->store, (struct thread_ref){id, gen}, &info);
 	if (rc == -ENOENT && thread)
 		forget_thread(fs, gen); /* others have removed it */
 	if (rc < 0)

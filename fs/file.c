@@ -7,8 +7,8 @@
 #include "base/name.h"
 #include "notify.h"
 #include "own.h"
-#include "version.h"
 #include "refusals.h"
+#include "version.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -162,7 +162,8 @@ void forget_thread(struct fs *fs, uint64_t gen)
 {
 	struct thread_info info;
 	struct thread *thread = known(fs, gen);
-	int rc = store_thread_stat(fs->store, (struct thread_ref){"", gen}, &info);
+	struct thread_ref ref = thread ? thread_ref(thread) : (struct thread_ref){"", gen};
+	int rc = store_thread_stat(fs->store, ref, &info);
 	if (!rc) {
 		taken_over_in_grace(fs, &info);
 		forget_latest(fs);

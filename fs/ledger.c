@@ -1,7 +1,7 @@
 /* The ledger of threads that went: lines on their way to the store, and what is read of them. */
 #include "ledger.h"
 
-#include "losses.h"
+#include "ledger_copy.h"
 #include "work.h"
 
 #include "base/json.h"
@@ -235,6 +235,11 @@ static int line_of(struct fs *fs, const struct expiry *expiry, struct ledger_ent
 
 static int store_lines(struct fs *fs, const struct ledger_entry *lines, size_t count)
 {
+	const char *copy = fs->options->ledger_copy;
+	int rc = copy ? ledger_copy_add(copy, lines, count) : 0;
+	if (rc < 0)
+		log_warning("%s cannot be written: error %d; the ledger is in the store alone",
+			copy, -rc);
 	return fs->options->read_only ? -EROFS : store_ledger_add(fs->store, lines, count);
 }
 
@@ -506,37 +511,41 @@ static int line_print(struct blob **text, const struct ledger_entry *line)
 	return rc < 0 ? rc : blob_write(text, blob_size(*text), "\n", 1);
 }
 
-/* Threads that the store's own ledger calls lost. */
-struct lost {
-	uint64_t *gens;
+/* The store's own lines, to see which of this machine's are missing there. */
+struct hashes {
+	uint64_t *items;
 	size_t count, capacity;
 };
 
-static int lost_add(struct lost *lost, uint64_t gen)
+static int hash_compare(const void *a, const void *b)
 {
-	int rc = make_room((void **)&lost->gens, sizeof *lost->gens, lost->count, &lost->capacity);
+	const uint64_t *one = a, *other = b;
+	return (*one > *other) - (*one < *other);
+}
+
+static int hash_add(struct hashes *hashes, const struct ledger_entry *line)
+{
+	int rc = make_room(
+		(void **)&hashes->items, sizeof *hashes->items, hashes->count, &hashes->capacity);
 	if (!rc)
-		lost->gens[lost->count++] = gen;
+		hashes->items[hashes->count++] = ledger_copy_hash(line);
 	return rc;
 }
 
-static bool lost_has(const struct lost *lost, uint64_t gen)
-{
-	for (size_t i = 0; i < lost->count; i++)
-		if (lost->gens[i] == gen)
-			return true;
-	return false;
-}
-
-/* R4: what this machine remembers of losses, and the store perhaps no longer. */
-static int losses_print(struct fs *fs, struct blob **text, const struct lost *known)
+/* R4: what this machine remembers, and the store perhaps no longer. */
+static int copy_print(struct fs *fs, struct blob **text, struct hashes *known)
 {
 	struct ledger_entry *lines;
-	size_t count = losses_read(fs->options->losses, &lines);
+	size_t count = ledger_copy_read(fs->options->ledger_copy, &lines);
 	int rc = 0;
-	for (size_t i = 0; i < count && !rc; i++)
-		if (!lost_has(known, lines[i].gen))
+	if (known->count)
+		qsort(known->items, known->count, sizeof *known->items, hash_compare);
+	for (size_t i = 0; i < count && !rc; i++) {
+		uint64_t hash = ledger_copy_hash(&lines[i]);
+		if (!known->count ||
+			!bsearch(&hash, known->items, known->count, sizeof hash, hash_compare))
 			rc = line_print(text, &lines[i]);
+	}
 	free(lines);
 	return rc;
 }
@@ -545,7 +554,7 @@ int ledger_text(struct fs *fs, struct blob **ret)
 {
 	struct blob *text = blob_new("", 0);
 	struct ledger_entry *refused;
-	struct lost lost = {0};
+	struct hashes known = {0};
 	uint64_t after = 0;
 	int rc = text ? 0 : -ENOMEM;
 	ledger_settle(fs);
@@ -556,8 +565,8 @@ int ledger_text(struct fs *fs, struct blob **ret)
 			break;
 		for (size_t i = 0; i < page.count && !rc; i++) {
 			rc = line_print(&text, &page.items[i]);
-			if (!rc && page.items[i].cause == LEDGER_LOST)
-				rc = lost_add(&lost, page.items[i].gen);
+			if (!rc && fs->options->ledger_copy)
+				rc = hash_add(&known, &page.items[i]);
 		}
 		more = page.more && page.count;
 		if (page.count)
@@ -569,8 +578,8 @@ int ledger_text(struct fs *fs, struct blob **ret)
 		rc = line_print(&text, &refused[i]);
 	free(refused);
 	if (!rc)
-		rc = losses_print(fs, &text, &lost);
-	free(lost.gens);
+		rc = copy_print(fs, &text, &known);
+	free(known.items);
 	if (rc < 0)
 		blob_unref(text);
 	else

@@ -3,5 +3,5 @@
 
 #include "fs.h"
 
-/* Enters it in the ledger and in this machine's notes. From remote.c's thread. */
+/* Enters it in the ledger; what is cached of it goes. From remote.c's thread. */
 void loss_told(struct fs *fs, const struct thread_info *info);

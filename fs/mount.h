@@ -22,7 +22,7 @@ struct mount_options {
 	enum announce_mode announce;
 	struct announcer *announcer; /* the process that does it, or NULL; announcer.h */
 	struct remote *remote; /* what others change, for a shared store; else NULL; remote.h */
-	const char *losses; /* the file of this machine's notes on losses, or NULL; losses.h */
+	const char *ledger_copy; /* this machine's, a file, or NULL; ledger_copy.h */
 	bool debug;
 	const char *source; /* the store as it may be shown: without a password */
 	const char *config; /* text of .turnfs/config: the options in force, redacted */

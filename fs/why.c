@@ -1,7 +1,7 @@
 /* .turnfs/why: answers to any id a thread could have, and lists nothing (R3). */
 #include "expired.h"
 #include "ledger.h"
-#include "losses.h"
+#include "ledger_copy.h"
 #include "view.h"
 #include "why_text.h"
 
@@ -24,7 +24,7 @@ static int why_list(struct fs *fs, const struct node *dir, struct view_list *ret
 
 static int why_read(struct fs *fs, const struct node *node, struct blob **ret)
 {
-	struct ledger_entry *refused, *losses;
+	struct ledger_entry *refused, *copy;
 	struct why_context context = {
 		.mountpoint = fs->start.mountpoint,
 		.storage = fs->options->source,
@@ -43,10 +43,10 @@ static int why_read(struct fs *fs, const struct node *node, struct blob **ret)
 		return rc;
 	context.more_count = ledger_refused(fs, &refused);
 	context.more = refused;
-	context.losses_count = losses_read(fs->options->losses, &losses);
-	context.losses = losses;
+	context.copy_count = ledger_copy_read(fs->options->ledger_copy, &copy);
+	context.copy = copy;
 	rc = why_text(fs->store, node->name, &context, ret, &live);
-	free(losses);
+	free(copy);
 	free(refused);
 	return rc;
 }

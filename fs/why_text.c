@@ -17,6 +17,7 @@ struct facts {
 	const struct why_context *context;
 	const char *id;
 	int64_t now_ms;
+	bool broken; /* the store cannot give it, and no line says why */
 	bool live, in_grace;
 	struct thread_info info; /* of the live one, or of the one in grace */
 	bool told; /* the ledger has a line about it; the last one is: */
@@ -28,6 +29,10 @@ struct facts {
 
 static void take_news(struct facts *facts, const struct ledger_entry *line)
 {
+	/* What is lost expires too, but that is not what became of it. */
+	if (facts->told && facts->last.cause == LEDGER_LOST && facts->last.gen == line->gen &&
+		(line->cause == LEDGER_EXPIRED || line->cause == LEDGER_PURGED))
+		return;
 	facts->told = true;
 	facts->last = *line;
 	if (line->cause == LEDGER_EXPIRED && line->gen == facts->context->grace_gen)
@@ -61,29 +66,43 @@ static int read_ledger(struct facts *facts)
 	}
 	for (size_t i = 0; i < facts->context->more_count; i++)
 		take_line(facts, &facts->context->more[i]);
-	for (size_t i = 0; i < facts->context->losses_count; i++) {
-		const struct ledger_entry *loss = &facts->context->losses[i];
-		if (!strcmp(loss->id, facts->id) &&
-			(!facts->told || loss->time_ms > facts->last.time_ms))
-			take_news(facts, loss);
+	for (size_t i = 0; i < facts->context->copy_count; i++) {
+		const struct ledger_entry *line = &facts->context->copy[i];
+		if (!strcmp(line->id, facts->id) &&
+			(!facts->told || line->time_ms > facts->last.time_ms))
+			take_news(facts, line);
 	}
 	return 0;
+}
+
+/* Its name may be there still, and its turns not. */
+static bool is_lost(const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->context->copy_count; i++)
+		if (facts->context->copy[i].cause == LEDGER_LOST &&
+			facts->context->copy[i].gen == facts->info.gen &&
+			!strcmp(facts->context->copy[i].id, facts->id))
+			return true;
+	return false;
 }
 
 static int read_facts(struct facts *facts)
 {
 	int rc = store_thread_find(facts->store, facts->id, &facts->info);
-	facts->live = !rc;
+	facts->live = !rc && !is_lost(facts);
 	if (rc < 0 && rc != -ENOENT && rc != -EIO)
 		return rc;
-	const bool broken = rc == -EIO; /* lost, as the ledger will say; else it cannot be read */
+	const bool broken =
+		rc == -EIO ||
+		(!rc && !facts->live); /* lost, as the ledger will say; else it cannot be read */
 	if (!facts->live && facts->context->grace_gen) {
 		struct thread_ref ref = {facts->id, facts->context->grace_gen};
 		facts->in_grace = store_thread_stat(facts->store, ref, &facts->info) == 0 &&
 				  facts->info.deadline_ms <= facts->now_ms;
 	}
 	rc = facts->live ? 0 : read_ledger(facts);
-	return rc || !broken || (facts->told && facts->last.cause == LEDGER_LOST) ? rc : -EIO;
+	facts->broken = broken && !(facts->told && facts->last.cause == LEDGER_LOST);
+	return rc;
 }
 
 static char *shown_time(int64_t ms, char ret[TEXT_TIME_MAX])
@@ -313,6 +332,23 @@ static void say_line(FILE *out, const struct facts *facts)
 	}
 }
 
+/* A storage that is not well may have lost what it never tells of. */
+static void say_storage_problem(FILE *out, const struct facts *facts)
+{
+	struct store_health health;
+	if (store_health(facts->store, false, &health) == 0 && health.problem[0])
+		fprintf(out, "The storage has a problem: %s.\n", health.problem);
+}
+
+static void say_broken(FILE *out, const struct facts *facts)
+{
+	fprintf(out,
+		"%s cannot be read: the storage has lost it, or answers with an error. What it was "
+		"is not known; it is not simply absent.\n",
+		facts->id);
+	say_storage_problem(out, facts);
+}
+
 static void say_unknown(FILE *out, const struct facts *facts)
 {
 	char time[TEXT_TIME_MAX];
@@ -334,6 +370,7 @@ static void say_unknown(FILE *out, const struct facts *facts)
 	else
 		fprintf(out, ", and the ledger of threads that went is empty.\n");
 	fprintf(out, "Is it the right id, and the right storage?\n");
+	say_storage_problem(out, facts);
 }
 
 static void say_storage(FILE *out, const struct facts *facts)
@@ -391,15 +428,18 @@ static void say_advice(FILE *out, const struct facts *facts)
 
 static void say_what_became(FILE *out, const struct facts *facts)
 {
-	bool last_is_it = facts->told && facts->last.cause != LEDGER_EXPIRED &&
-			  facts->last.gen != facts->info.gen;
-	if (facts->live) {
+	bool lost = facts->told && facts->last.cause == LEDGER_LOST;
+	bool last_is_it = lost || (facts->told && facts->last.cause != LEDGER_EXPIRED &&
+					  facts->last.gen != facts->info.gen);
+	if (facts->broken) {
+		say_broken(out, facts);
+	} else if (facts->live) {
 		say_live(out, facts);
 	} else if (facts->in_grace && !last_is_it) {
 		say_expired(out, facts);
 	} else if (facts->told) {
 		say_line(out, facts);
-		if (!facts->in_grace)
+		if (!facts->in_grace || facts->last.gen == facts->info.gen)
 			return;
 		fprintf(out, "An earlier thread of that name is there: ");
 		say_expired(out, facts);

@@ -15,8 +15,8 @@ struct why_context {
 	uint64_t grace_gen; /* the thread of that name in .turnfs/expired; 0: there is none */
 	const struct ledger_entry *more; /* lines of the ledger that are not in the store */
 	size_t more_count;
-	const struct ledger_entry *losses; /* what this machine has noted of losses: losses.h */
-	size_t losses_count;
+	const struct ledger_entry *copy; /* what this machine remembers: ledger_copy.h */
+	size_t copy_count;
 };
 
 /* `id` keeps N1. *ret_live: whether it is there. 0 or -errno. */

@@ -73,6 +73,23 @@ static int check_named(const struct store_name *name)
 	return check_store(name);
 }
 
+/* The store's name in a mount's config, with the options that tell where in it to look. */
+static char *storage_of(const struct blob *config)
+{
+	static const char *const options[] = {"prefix", "layout", "match"};
+	char *name = told_value(config, "storage");
+	for (size_t i = 0; name && i < sizeof options / sizeof *options; i++) {
+		CLEAN_FREE char *value = told_value(config, options[i]);
+		if (!value || !strcmp(value, "own"))
+			continue;
+		CLEAN_FREE char *before = name;
+		if (asprintf(&name, "%s%c%s=%s", before, strchr(before, '?') ? '&' : '?',
+			    options[i], value) < 0)
+			name = NULL;
+	}
+	return name;
+}
+
 /* The store behind a mount, as its config names it. */
 static int check_mounted(const char *mountpoint)
 {
@@ -80,7 +97,7 @@ static int check_mounted(const char *mountpoint)
 	struct errtext error = {""};
 	struct store_name name;
 	int rc = told_read(mountpoint, "config", &config);
-	CLEAN_FREE char *storage = rc < 0 ? NULL : told_value(config, "storage");
+	CLEAN_FREE char *storage = rc < 0 ? NULL : storage_of(config);
 	if (!storage)
 		return cli_fail(CLI_FAILED, "%s does not answer%s%s", mountpoint,
 			rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");

@@ -167,8 +167,9 @@ static int serve(
 	options.announcer = announcer;
 	options.source = run->request->store.shown;
 	options.remote = run->remote;
-	CLEAN_FREE char *losses = store_look_losses(&run->request->store, &run->request->options);
-	options.losses = losses;
+	CLEAN_FREE char *ledger_copy =
+		store_look_ledger_copy(&run->request->store, &run->request->options);
+	options.ledger_copy = ledger_copy;
 	return mount_serve(store, &options, run->mountpoint, report_ready, run, error);
 }
 

@@ -2,7 +2,7 @@
 #include "store_look.h"
 
 #include "base/cleanup.h"
-#include "losses.h"
+#include "ledger_copy.h"
 #include "mountinfo.h"
 #include "option_value.h"
 #include "peer.h"
@@ -82,7 +82,7 @@ int store_look_options(
 	return rc < 0 ? rc : options_check(ret, name->kind == STORE_KIND_SERVER, error);
 }
 
-char *store_look_losses(const struct store_name *name, const struct cli_options *options)
+char *store_look_ledger_copy(const struct store_name *name, const struct cli_options *options)
 {
 	const struct server_options *server = &options->server;
 	CLEAN_FREE char *key = NULL;
@@ -92,7 +92,7 @@ char *store_look_losses(const struct store_name *name, const struct cli_options 
 			server->layout ? server->layout : "",
 			server->match ? server->match : "") < 0)
 		return NULL;
-	return losses_path(key);
+	return ledger_copy_path(key);
 }
 
 static int look_at_server(const struct store_name *name, const struct cli_options *options,

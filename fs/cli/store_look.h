@@ -22,5 +22,5 @@ int store_look(const struct store_name *name, struct store **ret, struct errtext
 int store_look_options(
 	const struct store_name *name, struct cli_options *ret, struct errtext *error);
 
-/* What tells this store from others in this user's notes: losses_path(), or NULL. */
-char *store_look_losses(const struct store_name *name, const struct cli_options *options);
+/* What tells this store from others in this user's notes: ledger_copy_path(), or NULL. */
+char *store_look_ledger_copy(const struct store_name *name, const struct cli_options *options);

@@ -80,6 +80,33 @@ static int parse_where(char *text, struct store_name *name, struct errtext *erro
 	return 0;
 }
 
+/* "db=N" belongs to the server's name (redis+unix has no other place for it): it moves there. */
+static int take_database(struct store_name *name)
+{
+	CLEAN_FREE char *query = name->query, *copy = strdup(query);
+	char *rest = copy, *where = NULL;
+	name->query = NULL;
+	if (!copy)
+		return -ENOMEM;
+	query[0] = '\0';
+	for (char *part; (part = strsep(&rest, "&"));) {
+		if (!strncmp(part, "db=", 3) && !where) {
+			if (asprintf(&where, "%s?%s", name->where, part) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		if (query[0])
+			strcat(query, "&"); /* what is left is no longer than it was */
+		strcat(query, part);
+	}
+	if (where) {
+		free(name->where);
+		name->where = where;
+	}
+	name->query = query[0] ? strdup(query) : NULL;
+	return query[0] && !name->query ? -ENOMEM : 0;
+}
+
 int store_name_parse(const char *text, struct store_name *ret, struct errtext *error)
 {
 	struct store_name name = {0};
@@ -93,8 +120,12 @@ int store_name_parse(const char *text, struct store_name *ret, struct errtext *e
 	if (rc < 0)
 		return rc;
 	name.query = query ? strdup(query) : NULL;
+	if (name.query && name.kind == STORE_KIND_SERVER && take_database(&name) < 0) {
+		store_name_done(&name);
+		return errtext_set(error, -ENOMEM, "out of memory");
+	}
 	name.shown = name.where ? strdup(name.where) : NULL;
-	if (!name.shown || (query && !name.query)) {
+	if (!name.shown || (query && !name.query && name.kind != STORE_KIND_SERVER)) {
 		store_name_done(&name);
 		return errtext_set(error, -ENOMEM, "out of memory, or no current directory");
 	}

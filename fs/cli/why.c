@@ -6,7 +6,7 @@
 #include "base/name.h"
 #include "cli.h"
 #include "expired_names.h"
-#include "losses.h"
+#include "ledger_copy.h"
 #include "options.h"
 #include "store_look.h"
 #include "told.h"
@@ -46,9 +46,9 @@ static int why_of_mount(const char *mountpoint, const char *id)
 	return print(text, lstat(path, &info) == 0);
 }
 
-/* What a mount would use that is not told otherwise; and what is noted of losses. */
+/* What a mount would use that is not told otherwise; and what this machine remembers. */
 static int defaults(const struct store_name *name, struct why_context *context,
-	struct ledger_entry **ret_losses, struct errtext *error)
+	struct ledger_entry **ret_copy, struct errtext *error)
 {
 	struct cli_options options;
 	int rc = store_look_options(name, &options, error);
@@ -56,9 +56,9 @@ static int defaults(const struct store_name *name, struct why_context *context,
 		rc = options_set_hours(&options, getenv("CONVERSATION_TIMEOUT_HOURS"), error);
 	context->ttl_ms = options.mount.ttl_ms;
 	context->grace_ms = options.mount.grace_ms;
-	CLEAN_FREE char *path = rc ? NULL : store_look_losses(name, &options);
-	context->losses_count = losses_read(path, ret_losses);
-	context->losses = *ret_losses;
+	CLEAN_FREE char *path = rc ? NULL : store_look_ledger_copy(name, &options);
+	context->copy_count = ledger_copy_read(path, ret_copy);
+	context->copy = *ret_copy;
 	options_done(&options);
 	return rc;
 }
@@ -85,12 +85,12 @@ static int why_of_store(const struct store_name *name, const char *id)
 	struct why_context context = {.storage = name->shown};
 	struct errtext error = {""};
 	struct store *store = NULL;
-	CLEAN_FREE struct ledger_entry *losses = NULL;
+	CLEAN_FREE struct ledger_entry *ledger_copy = NULL;
 	if (name->kind == STORE_KIND_MEMORY)
 		return cli_fail(CLI_USAGE,
 			"memory: is only where it is mounted: name the mountpoint; what was in one "
 			"that is unmounted is lost");
-	if (defaults(name, &context, &losses, &error) < 0)
+	if (defaults(name, &context, &ledger_copy, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
 	if (store_look(name, &store, &error) < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);

@@ -15,7 +15,7 @@ int64_t layout_now(struct layout_store *s)
 {
 	if (s->clock)
 		return clock_now_ms(s->clock);
-	return clock_now_ms(clock_steady()) + redis_pool_clock_offset_ms(s->pool);
+	return redis_pool_now_ms(s->pool);
 }
 
 static int64_t layout_now_ms(struct store *store)

@@ -10,11 +10,12 @@ struct lookup;
 
 struct resolver {
 	pthread_mutex_t lock;
-	struct lookup *late; /* under lock: those nobody waits for any more; libc still does */
+	struct lookup *late; /* under lock: those that nobody waits for any more */
 };
 
 void resolver_init(struct resolver *r);
-/* A lookup that libc cannot give up is left to it: a few hundred bytes, once. */
+/* A lookup that is under way cannot be ended: it is left behind, some hundred bytes and a thread.
+ */
 void resolver_done(struct resolver *r);
 
 /*

@@ -77,8 +77,14 @@ static struct known_thread *add(struct known *known, const struct thread_info *i
 
 void known_seen(struct known *known, const struct thread_info *info)
 {
+	struct known_thread *lost;
 	pthread_mutex_lock(&known->lock);
+	HASH_FIND(hh, known->lost, info->id, strlen(info->id), lost);
 	struct known_thread *thread = find(known, info->gen);
+	if (lost && lost->gen == info->gen) { /* its row alone may be left: it is lost once */
+		pthread_mutex_unlock(&known->lock);
+		return;
+	}
 	if (thread && strcmp(thread->id, info->id) != 0) {
 		drop(known, thread);
 		thread = NULL;

@@ -16,7 +16,7 @@ int64_t own_now_ms(struct store *store)
 	struct own_store *s = (struct own_store *)store;
 	if (s->clock)
 		return clock_now_ms(s->clock);
-	return clock_now_ms(clock_steady()) + redis_pool_clock_offset_ms(s->pool);
+	return redis_pool_now_ms(s->pool);
 }
 
 /* Nothing of ours is under way any more: nobody will ask for its outcome. */
@@ -32,6 +32,8 @@ static void drop_tokens(struct own_store *s)
 static void own_free(struct own_store *s)
 {
 	redis_watch_stop(s->watch);
+	memo_keep(s);
+	free(s->memo);
 	if (s->pool && !s->options.read_only && !s->options.peek) {
 		own_claims_drop(s);
 		drop_tokens(s);
@@ -134,9 +136,10 @@ static int look_at_server(struct own_store *s, struct errtext *error)
 	if (rc < 0 || reads)
 		return rc;
 	if (s->server.problem[0])
-		log_warning("%s: %s", s->storage, s->server.problem);
+		log_warning("warning: %s: %s", s->storage, s->server.problem);
 	if (!s->url.tls && !redis_url_is_local(&s->url))
-		log_warning("%s: passwords and conversations cross the network in the clear; use "
+		log_warning("warning: %s: passwords and conversations cross the network in the "
+			    "clear; use "
 			    "rediss:// or a tunnel",
 			s->storage);
 	return 0;

@@ -1,8 +1,9 @@
-/* The notes on threads that a server has lost. */
-#include "losses.h"
+/* The ledger of a server's store as far as this machine had a part in it. */
+#include "ledger_copy.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,43 +13,15 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { LINES_MAX = 1000, LINE_BYTES = 1024, FILE_BYTES = 2 * LINES_MAX * LINE_BYTES };
+enum {
+	LINES_KEPT = 1000,
+	FILE_LONG = 512 << 10, /* bytes, beyond which only those stay */
+	FILE_MAX = 16 << 20, /* more has another origin */
+};
 
-/* FNV-1a: the names differ, not more is needed. */
-static uint64_t hash(const char *text)
+char *ledger_copy_path(const char *key)
 {
-	uint64_t hash = UINT64_C(14695981039346656037);
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-	return hash;
-}
-
-char *losses_path(const char *key)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *path = NULL;
-	int size = -1;
-	if (state && state[0] == '/')
-		size = asprintf(&path, "%s/turnfs/losses-%016" PRIx64 ".jsonl", state, hash(key));
-	else if (home && home[0] == '/')
-		size = asprintf(&path, "%s/.local/state/turnfs/losses-%016" PRIx64 ".jsonl", home,
-			hash(key));
-	return size < 0 ? NULL : path;
-}
-
-/* What is missing above the file, 0700. */
-static int make_directories(const char *path)
-{
-	CLEAN_FREE char *copy = strdup(path);
-	if (!copy)
-		return -ENOMEM;
-	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return 0;
+	return state_path("ledger", key, "jsonl");
 }
 
 static bool line_parse(const char *text, size_t size, struct ledger_entry *ret)
@@ -58,7 +31,7 @@ static bool line_parse(const char *text, size_t size, struct ledger_entry *ret)
 	if (!id || strlen(id) > STORE_NAME_MAX)
 		return false;
 	*ret = (struct ledger_entry){
-		.cause = LEDGER_LOST,
+		.cause = (enum ledger_cause)json_integer_value(json_object_get(object, "cause")),
 		.time_ms = json_integer_value(json_object_get(object, "time_ms")),
 		.gen = (uint64_t)json_integer_value(json_object_get(object, "gen")),
 		.ttl_ms = json_integer_value(json_object_get(object, "ttl_ms")),
@@ -66,7 +39,9 @@ static bool line_parse(const char *text, size_t size, struct ledger_entry *ret)
 		.turns = (uint32_t)json_integer_value(json_object_get(object, "turns")),
 	};
 	memcpy(ret->id, id, strlen(id) + 1);
-	return true;
+	snprintf(ret->detail, sizeof ret->detail, "%s",
+		json_string_value(json_object_get(object, "detail")) ?: "");
+	return ret->cause >= LEDGER_EXPIRED && ret->cause < LEDGER_BEGAN;
 }
 
 static size_t lines_parse(const char *text, struct ledger_entry *lines, size_t most)
@@ -85,7 +60,7 @@ static char *text_read(const char *path)
 {
 	struct stat st;
 	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > FILE_BYTES)
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > FILE_MAX)
 		return NULL;
 	char *text = malloc((size_t)st.st_size + 1);
 	ssize_t got = text ? read(fd, text, (size_t)st.st_size) : -1;
@@ -105,7 +80,7 @@ static size_t lines_count(const char *text)
 	return count;
 }
 
-size_t losses_read(const char *path, struct ledger_entry **ret)
+size_t ledger_copy_read(const char *path, struct ledger_entry **ret)
 {
 	CLEAN_FREE char *text = path ? text_read(path) : NULL;
 	*ret = NULL;
@@ -121,11 +96,11 @@ size_t losses_read(const char *path, struct ledger_entry **ret)
 static void shorten(const char *path)
 {
 	CLEAN_FREE char *text = text_read(path), *other = NULL;
-	size_t count = text ? lines_count(text) : 0;
 	const char *rest = text;
-	if (count < 2 * LINES_MAX || asprintf(&other, "%s.new", path) < 0)
+	size_t count = text ? lines_count(text) : 0;
+	if (count <= LINES_KEPT || asprintf(&other, "%s.new", path) < 0)
 		return;
-	for (; count > LINES_MAX; count--)
+	for (; count > LINES_KEPT; count--)
 		rest = strchr(rest, '\n') + 1;
 	CLEAN_FD int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0 && write(fd, rest, strlen(rest)) == (ssize_t)strlen(rest) && !fsync(fd) &&
@@ -134,26 +109,43 @@ static void shorten(const char *path)
 	unlink(other);
 }
 
-int losses_add(const char *path, const struct ledger_entry *line)
+static int line_print(struct blob **text, const struct ledger_entry *line)
 {
-	int rc = make_directories(path);
-	if (rc < 0)
-		return rc;
-	json_auto_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "id", line->id, "gen",
-		(json_int_t)line->gen, "time_ms", (json_int_t)line->time_ms, "ttl_ms",
-		(json_int_t)line->ttl_ms, "deadline_ms", (json_int_t)line->deadline_ms, "turns",
-		(json_int_t)line->turns);
-	CLEAN_BLOB struct blob *text = json_text(object, 0);
-	if (!text)
+	json_auto_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "id", line->id,
+		"cause", (json_int_t)line->cause, "gen", (json_int_t)line->gen, "time_ms",
+		(json_int_t)line->time_ms, "ttl_ms", (json_int_t)line->ttl_ms, "deadline_ms",
+		(json_int_t)line->deadline_ms, "turns", (json_int_t)line->turns, "detail",
+		line->detail);
+	CLEAN_BLOB struct blob *json = object ? json_text(object, 0) : NULL;
+	if (!json)
 		return -ENOMEM;
-	rc = blob_write(&text, blob_size(text), "\n", 1);
-	if (rc < 0)
+	int rc = blob_write(text, blob_size(*text), blob_data(json), blob_size(json));
+	return rc < 0 ? rc : blob_write(text, blob_size(*text), "\n", 1);
+}
+
+int ledger_copy_add(const char *path, const struct ledger_entry *lines, size_t count)
+{
+	CLEAN_BLOB struct blob *text = NULL;
+	struct stat st;
+	int rc = state_make_directories(path);
+	for (size_t i = 0; i < count && !rc; i++)
+		rc = line_print(&text, &lines[i]);
+	if (rc < 0 || !text)
 		return rc;
 	CLEAN_FD int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	if (write(fd, text->data, text->size) != (ssize_t)text->size) /* one write: whole lines */
 		return -EIO;
-	shorten(path);
+	if (!fstat(fd, &st) && st.st_size > FILE_LONG)
+		shorten(path);
 	return 0;
+}
+
+uint64_t ledger_copy_hash(const struct ledger_entry *line)
+{
+	char text[2 * STORE_NAME_MAX + 128];
+	snprintf(text, sizeof text, "%d %" PRIu64 " %" PRId64 " %s %s", (int)line->cause, line->gen,
+		line->deadline_ms, line->id, line->detail);
+	return state_hash(text);
 }
