@@ -112,17 +112,15 @@ static int take(struct layout_store *s, const redisReply *reply, const struct im
 
 /* A whole value; not fetched again if it is the one that we wrote a moment ago. */
 static int fetch_value(struct layout_store *s, const struct place *place, const redisReply *ends,
-	const struct image *wrote, struct raw *raw)
+	const struct image *before, bool wrote, struct raw *raw)
 {
 	CLEAN_ARGS struct redis_args args = {0};
 	struct value_ends told;
 	redisReply *reply;
 	if (!value_ends_read(ends, &told))
 		return -EIO;
-	if (wrote && value_ends_match(&told, wrote->raw.value)) {
-		raw->value = blob_ref(wrote->raw.value);
-		return 0;
-	}
+	if (before && wrote && value_ends_match(&told, before->raw.value))
+		return raw_value_of(&before->raw, raw);
 	redis_args_add(&args, "GET");
 	redis_args_add_bytes(&args, place->key, place->key_size);
 	int r = redis_read(s->pool, &args, place->id, &reply);
@@ -133,7 +131,7 @@ static int fetch_value(struct layout_store *s, const struct place *place, const 
 		raw->value = blob_new(reply->str, reply->len);
 	r = raw->there && !raw->value ? -ENOMEM : 0;
 	freeReplyObject(reply);
-	return r;
+	return r < 0 || !raw->there ? r : raw_parse(raw, s->layout, before);
 }
 
 /* The thread as the server has it now. */
@@ -161,7 +159,7 @@ static int fetch(struct layout_store *s, struct place *place, const struct image
 	struct raw raw = {.created_ns = LAYOUT_TIME_NONE, .updated_ns = LAYOUT_TIME_NONE};
 	r = take(s, reply, before, &raw);
 	if (r == 0 && value && raw.there)
-		r = fetch_value(s, place, reply->element[2], wrote ? before : NULL, &raw);
+		r = fetch_value(s, place, reply->element[2], before, wrote, &raw);
 	freeReplyObject(reply);
 	if (r < 0) {
 		raw_done(&raw);
@@ -173,7 +171,7 @@ static int fetch(struct layout_store *s, struct place *place, const struct image
 		index_deadline(s, entry, raw.deadline_ms, true);
 	pthread_mutex_unlock(&s->mutex);
 	struct image_rules rules = layout_rules(s, place->gen);
-	return image_build(&rules, place, &raw, before, ret);
+	return image_build(&rules, place, &raw, ret);
 }
 
 /* Renewals of the same thread come within this of one another by no one's will. */
