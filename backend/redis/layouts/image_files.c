@@ -153,13 +153,14 @@ static bool is_there(const struct raw *raw, const struct element *ours)
 static int read_ours(
 	struct builder *b, const struct blob *text, uint32_t *number, struct element **ret)
 {
-	size_t digits = strspn(blob_data(text), "0123456789");
 	*ret = NULL;
-	if (digits == 0 || digits > 6 || blob_data(text)[digits] != ' ')
+	if (!text)
 		return 0;
-	*number = (uint32_t)strtoul(blob_data(text), NULL, 10);
-	CLEAN_BLOB struct blob *bytes =
-		blob_new(blob_data(text) + digits + 1, blob_size(text) - digits - 1);
+	size_t digits = strspn(text->data, "0123456789");
+	if (digits == 0 || digits > 6 || text->data[digits] != ' ')
+		return 0;
+	*number = (uint32_t)strtoul(text->data, NULL, 10);
+	CLEAN_BLOB struct blob *bytes = blob_new(text->data + digits + 1, text->size - digits - 1);
 	int r = bytes ? element_new(b->rules->layout->codec, bytes, ret) : -ENOMEM;
 	if (r == 0 && !(*ret)->readable) {
 		element_unref(*ret);
