@@ -156,6 +156,19 @@ static void print_path(FILE *out, const struct facts *facts, const char *folder,
 		print_word(out, path);
 }
 
+/* Turns of ours that the chat server whose thread it is has written over. */
+static void say_lost_turns(FILE *out, const struct facts *facts)
+{
+	struct lost_page page;
+	if (store_lost_next(facts->store, facts->info.gen - 1, &page) < 0)
+		return;
+	if (page.gen == facts->info.gen) {
+		fprintf(out, ", and %zu more that the chat server has written over: ", page.count);
+		print_path(out, facts, ".turnfs/lost/", facts->id);
+	}
+	lost_page_done(&page);
+}
+
 static void say_live(FILE *out, const struct facts *facts)
 {
 	const struct thread_info *info = &facts->info;
@@ -171,6 +184,7 @@ static void say_live(FILE *out, const struct facts *facts)
 	}
 	fprintf(out, " It has ");
 	print_turns(out, info->turns);
+	say_lost_turns(out, facts);
 	fprintf(out, "; it was last changed at %s.\n", shown_time(info->mtime_ns / 1000000, time));
 }
 
@@ -286,8 +300,9 @@ static void say_line(FILE *out, const struct facts *facts)
 	if (line->cause == LEDGER_DELETED) {
 		fprintf(out, "%s was deleted at ", facts->id);
 		print_when(out, facts, line->time_ms);
-		fprintf(out, ", by rmdir or rm -r on a mount%s%s. It had ",
-			line->detail[0] ? ": " : "", line->detail);
+		bool others = !strncmp(line->detail, "by ", 3);
+		fprintf(out, ", %s%s%s. It had ", others ? "" : "by rmdir or rm -r on a mount",
+			others || !line->detail[0] ? "" : ": ", line->detail);
 		print_turns(out, line->turns);
 		fprintf(out, ". What is deleted cannot be had back but from a backup.\n");
 		return;

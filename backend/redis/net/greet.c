@@ -124,24 +124,8 @@ static void facts_read(struct link *link, const char *info)
 	info_value(info, "run_id", link->run_id, sizeof(link->run_id));
 }
 
-void link_learn_clock(struct link *link, const redisReply *time, int64_t before_ms)
-{
-	int64_t after_ms = clock_now_ms(clock_steady());
-
-	if (time->type != REDIS_REPLY_ARRAY || time->elements != 2 ||
-		time->element[0]->type != REDIS_REPLY_STRING ||
-		time->element[1]->type != REDIS_REPLY_STRING)
-		return;
-	long long s = strtoll(time->element[0]->str, NULL, 10);
-	long long us = strtoll(time->element[1]->str, NULL, 10);
-	if (s <= 0 || s > INT32_MAX * 4LL || us < 0 || us >= 1000000)
-		return;
-	link->clock_offset_ms = s * 1000 + us / 1000 - (before_ms + after_ms) / 2;
-	link->clock_known = true;
-}
-
 /* INFO and TIME may be forbidden; then it stays unknown. What is no Redis shows here too. */
-static int greet_learn(struct link *link, const struct redis_url *url, int64_t before_ms,
+static int greet_learn(struct link *link, const struct redis_url *url, int64_t before_us,
 	int64_t deadline_ms, struct errtext *error)
 {
 	redisReply *replies[2] = {NULL, NULL};
@@ -158,7 +142,7 @@ static int greet_learn(struct link *link, const struct redis_url *url, int64_t b
 	if (rc == 0 && replies[0] && replies[0]->type == REDIS_REPLY_STRING)
 		facts_read(link, replies[0]->str);
 	if (rc == 0 && replies[1])
-		link_learn_clock(link, replies[1], before_ms);
+		server_clock_read(&link->clock, replies[1], before_us);
 	freeReplyObject(replies[0]);
 	freeReplyObject(replies[1]);
 	if (rc < 0 && what.sentence)
@@ -169,10 +153,10 @@ static int greet_learn(struct link *link, const struct redis_url *url, int64_t b
 int link_greet(
 	struct link *link, const struct redis_url *url, int64_t deadline_ms, struct errtext *error)
 {
-	int64_t before_ms = clock_now_ms(clock_steady());
+	int64_t before_us = server_clock_local_us();
 	int rc = greet_send(link, url);
 
 	if (rc == 0)
 		rc = greet_login(link, url, deadline_ms, error);
-	return rc < 0 ? rc : greet_learn(link, url, before_ms, deadline_ms, error);
+	return rc < 0 ? rc : greet_learn(link, url, before_us, deadline_ms, error);
 }

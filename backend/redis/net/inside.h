@@ -52,7 +52,7 @@ struct redis_pool {
 	int64_t away_since_ms, retry_ms; /* not before then is it tried again */
 	bool probing; /* somebody is trying */
 	struct redis_facts facts;
-	int64_t clock_offset_ms;
+	struct server_clock clock;
 	int64_t ticked_ms;
 	char written_run[RUN_MAX]; /* the run of the server that has writes no sync has covered */
 	uint64_t syncs; /* a number for each */
