@@ -62,15 +62,6 @@ static int check(struct layout_store *s, uint64_t gen, const char *name)
 	return number <= image->raw.count ? -EEXIST : number > image->raw.count + 1 ? -EINVAL : 0;
 }
 
-static struct place *place_of(struct layout_store *s, uint64_t gen)
-{
-	pthread_mutex_lock(&s->mutex);
-	struct entry *entry = index_find_gen(s, gen);
-	struct place *place = entry ? place_ref(entry->place) : NULL;
-	pthread_mutex_unlock(&s->mutex);
-	return place;
-}
-
 int layout_claim(struct store *store, struct thread_ref ref, const char *name)
 {
 	struct layout_store *s = layout_store_of(store);
@@ -80,7 +71,7 @@ int layout_claim(struct store *store, struct thread_ref ref, const char *name)
 		return -EINVAL;
 	int r = check(s, ref.gen, name);
 	struct layout_claim *kept = r == 0 ? calloc(1, sizeof(*kept)) : NULL;
-	struct place *place = kept ? place_of(s, ref.gen) : NULL;
+	struct place *place = kept ? layout_place(s, ref.gen) : NULL;
 	if (r == 0)
 		r = !kept    ? -ENOMEM
 		    : !place ? -ENOENT
@@ -116,7 +107,7 @@ void layout_unclaim(struct store *store, struct thread_ref ref, const char *name
 {
 	struct layout_store *s = layout_store_of(store);
 	struct layout_claim *kept = take(s, ref.gen, name);
-	struct place *place = kept ? place_of(s, ref.gen) : NULL;
+	struct place *place = kept ? layout_place(s, ref.gen) : NULL;
 	if (place && claim(s, place, name, 0) < 0)
 		log_debug("thread %s: a claimed name stays so until its lease is over", place->id);
 	place_unref(place);
@@ -133,7 +124,7 @@ void layout_claims_renew(struct layout_store *s)
 		due[count++] = *kept;
 	pthread_mutex_unlock(&s->mutex);
 	for (size_t i = 0; i < count; i++) {
-		struct place *place = place_of(s, due[i].gen);
+		struct place *place = layout_place(s, due[i].gen);
 		if (place && claim(s, place, due[i].name, layout_now(s) + LEASE_MS) < 0)
 			log_debug(
 				"thread %s: the lease of a claimed name is not kept up", place->id);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int copy_turns(struct draft *d)
 {
@@ -53,11 +54,11 @@ void draft_done(struct draft *d)
 	*d = (struct draft){0};
 }
 
-int draft_content(struct draft *d, uint64_t field, struct blob *content)
+int draft_content(struct draft *d, const char *field, struct blob *content)
 {
 	for (size_t i = 0; i < d->content_count; i++) {
 		struct draft_content *c = &d->contents[i];
-		if (c->field != field)
+		if (strcmp(c->field, field) != 0)
 			continue;
 		blob_ref(content);
 		blob_unref(c->content);
@@ -69,9 +70,17 @@ int draft_content(struct draft *d, uint64_t field, struct blob *content)
 	if (!contents)
 		return -ENOMEM;
 	d->contents = contents;
-	d->contents[d->content_count++] =
-		(struct draft_content){.field = field, .content = blob_ref(content)};
+	struct draft_content *added = &d->contents[d->content_count++];
+	snprintf(added->field, sizeof(added->field), "%s", field);
+	added->content = blob_ref(content);
 	return 0;
+}
+
+int draft_content_of(struct draft *d, uint64_t ino, struct blob *content)
+{
+	char field[24];
+	snprintf(field, sizeof(field), "%llu", (unsigned long long)ino);
+	return draft_content(d, field, content);
 }
 
 int side_put_record(struct side_map *side, const char *name, const struct record *record)

@@ -13,7 +13,7 @@ struct draft_turn {
 
 /* A field of the hash with the attachments' contents; `content` NULL: it goes. */
 struct draft_content {
-	uint64_t field;
+	char field[24]; /* an attachment's inode number, or as of struct lost_element */
 	struct blob *content;
 };
 
@@ -55,6 +55,8 @@ int draft_add(struct draft *d, uint32_t number, const char *role, const struct c
 int draft_patch(struct draft *d, uint32_t number, const struct change *change, unsigned set);
 struct blob *draft_element(struct draft *d, const char *role, const struct change *change,
 	bool *ret_kept); /* its bytes; *ret_kept: all of its metadata is in them; NULL: see errno */
+/* A turn that is changed or goes is no loss. */
+int draft_forget(struct draft *d, const struct element *element);
 /* The record of a new turn, if it says more than its bytes; false: it does not. */
 bool draft_record(const struct layout_store *s, const struct element *element,
 	const struct change *change, bool kept, int64_t time_ns, struct record *ret);
@@ -75,7 +77,8 @@ void life_session(
 	struct layout_store *s, const struct keys *keys, int64_t time_ns, struct server_step *step);
 void life_trim(struct layout_store *s, const struct keys *keys, struct server_step *step);
 
-int draft_content(struct draft *d, uint64_t field, struct blob *content); /* takes a reference */
+int draft_content(struct draft *d, const char *field, struct blob *content); /* takes a reference */
+int draft_content_of(struct draft *d, uint64_t ino, struct blob *content);
 int side_put_record(struct side_map *side, const char *name, const struct record *record);
 
 /*

@@ -3,6 +3,7 @@
 #include "draft.h"
 
 #include "codecs/zen_value.h"
+#include "value.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,10 +19,15 @@ static int value_next(struct blob **value, struct blob *next, int r)
 	return 0;
 }
 
+static int64_t updated_by(const struct draft *d)
+{
+	int64_t ns = d->wanted.set & SET_MTIME ? d->wanted.mtime_ns : d->time_ns;
+	return ns / 1000 * 1000;
+}
+
 static int value_added(struct draft *d, struct blob **value)
 {
 	size_t count = 0;
-	int64_t updated = d->wanted.set & SET_MTIME ? d->wanted.mtime_ns : d->time_ns;
 	struct blob **elements = calloc(d->count + 1, sizeof(*elements)), *next = NULL;
 	if (!elements)
 		return -ENOMEM;
@@ -30,8 +36,8 @@ static int value_added(struct draft *d, struct blob **value)
 			elements[count++] = d->turns[i].element->bytes;
 	int r = 0;
 	if (count > 0) {
-		r = zen_value_append(
-			blob_data(*value), blob_size(*value), elements, count, updated, &next);
+		r = zen_value_append(blob_data(*value), blob_size(*value), elements, count,
+			updated_by(d), &next);
 		r = value_next(value, next, r);
 	}
 	free(elements);
@@ -78,7 +84,6 @@ static int list_make(struct draft *d, struct raw *raw)
 	for (size_t i = 0; i < d->count; i++)
 		if (!d->turns[i].removed)
 			raw->elements[raw->count++] = element_ref(d->turns[i].element);
-	raw->there = raw->count > 0;
 	return 0;
 }
 
@@ -87,39 +92,56 @@ static bool adds(const struct draft *d)
 	return d->count > 0 && d->turns[d->count - 1].added;
 }
 
-/* The turns as they will be lend themselves to the new image, so that none is decoded again. */
-static int image_make(struct draft *d, struct raw *raw, struct image **ret)
+/* Turns that are only added change nothing else of a value but its time, in microseconds. */
+static bool only_adds(const struct draft *d)
+{
+	bool only = adds(d) && !d->own;
+	for (size_t i = 0; i < d->count; i++)
+		only = only && !d->turns[i].removed && !d->turns[i].changed;
+	return only;
+}
+
+/* A value taken apart again, with the turns that are known already. */
+static int value_parse(struct draft *d, struct raw *raw)
 {
 	struct image before = {.raw = {0}};
-	struct image_rules rules = layout_rules(d->s, d->place->gen);
-	struct element **elements = calloc(d->count + 1, sizeof(*elements));
-	if (!elements) {
-		raw_done(raw);
-		return -ENOMEM;
+	if (only_adds(d)) {
+		raw->own = blob_ref(d->image->raw.own);
+		raw->updated_ns = updated_by(d);
+		return list_make(d, raw);
 	}
-	for (size_t i = 0; i < d->count; i++)
-		elements[i] = d->turns[i].element;
-	before.raw.elements = elements;
-	before.raw.count = d->count;
-	int r = image_build(&rules, d->place, raw, &before, ret);
-	free(elements);
+	int r = list_make(d, &before.raw);
+	if (r == 0)
+		r = raw_parse(raw, d->s->layout, &before);
+	raw_done(&before.raw);
 	return r;
+}
+
+/* A list without elements is not there, and its side key says that the thread is. */
+static int set_made(struct draft *d, const struct raw *raw)
+{
+	if (d->s->layout->kind == LAYOUT_VALUE)
+		return 0;
+	if (!raw->there)
+		return side_put_text(&d->side, "made", "1");
+	side_remove(&d->side, "made");
+	return 0;
 }
 
 int draft_image(struct draft *d, struct image **ret)
 {
 	const struct raw *was = &d->image->raw;
-	struct raw raw = {.there = was->there,
+	bool value = d->s->layout->kind == LAYOUT_VALUE;
+	struct raw raw = {.there = true,
 		.deadline_ms = d->life.deadline_ms,
 		.created_ns = was->created_ns,
 		.updated_ns = was->updated_ns};
-	int r = d->s->layout->kind == LAYOUT_VALUE ? value_make(d, &raw.value) : list_make(d, &raw);
-	if (r == 0 && d->s->layout->kind == LAYOUT_LIST) {
-		if (raw.there)
-			side_remove(&d->side, "made");
-		else
-			r = side_put_text(&d->side, "made", "1");
-	}
+	int r = value ? value_make(d, &raw.value) : list_make(d, &raw);
+	if (r == 0 && value)
+		r = value_parse(d, &raw);
+	raw.there = value || raw.count > 0;
+	if (r == 0)
+		r = set_made(d, &raw);
 	if (r == 0 && d->s->layout->session && adds(d))
 		raw.updated_ns = d->time_ns / 1000000000 * 1000000000;
 	if (r == 0)
@@ -128,7 +150,8 @@ int draft_image(struct draft *d, struct image **ret)
 		raw_done(&raw);
 		return r;
 	}
-	return image_make(d, &raw, ret);
+	struct image_rules rules = layout_rules(d->s, d->place->gen);
+	return image_build(&rules, d->place, &raw, ret);
 }
 
 static void add_key(struct redis_args *args, const struct keys *keys)
@@ -145,6 +168,8 @@ static void put_value(struct draft *d, const struct keys *keys, const struct ima
 	struct server_step *step)
 {
 	const struct blob *was = d->image->raw.value, *now = image->raw.value;
+	if (adds(d) && value_write_into(was, now, keys, step))
+		return;
 	struct redis_args *args = server_step_check_blob(step, was, 2);
 	redis_args_add(args, "GET");
 	add_key(args, keys);
@@ -295,7 +320,7 @@ static void put_contents(struct draft *d, const struct keys *keys, struct server
 		struct redis_args *args = server_step_command(step, c->content ? 4 : 3);
 		redis_args_add(args, c->content ? "HSET" : "HDEL");
 		redis_args_add_bytes(args, keys->files, keys->files_size);
-		redis_args_add_unsigned(args, c->field);
+		redis_args_add(args, c->field);
 		if (c->content)
 			redis_args_add_blob(args, c->content);
 	}
@@ -324,18 +349,18 @@ static int emit(
 }
 
 /* Nothing is left of turns that go but what they were. */
-static void forget_removed(struct draft *d)
+static int forget_removed(struct draft *d)
 {
 	char field[32];
-	for (size_t i = 0; i < d->count; i++) {
+	int r = 0;
+	for (size_t i = 0; i < d->count && r == 0; i++) {
 		if (!d->turns[i].removed)
 			continue;
 		snprintf(field, sizeof(field), "turn:%zu", i + 1);
 		side_remove(&d->side, field);
-		snprintf(field, sizeof(field), "ours:%016llx",
-			(unsigned long long)element_identity(d->turns[i].element));
-		side_remove(&d->side, field);
+		r = draft_forget(d, d->turns[i].element);
 	}
+	return r;
 }
 
 int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struct image **ret_image)
@@ -344,8 +369,9 @@ int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struc
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_SERVER_STEP struct server_step step = {0};
 	int64_t now_ms;
-	forget_removed(d);
-	int r = draft_check(d);
+	int r = forget_removed(d);
+	if (r == 0)
+		r = draft_check(d);
 	if (r == 0)
 		r = draft_image(d, &image);
 	if (r == 0)

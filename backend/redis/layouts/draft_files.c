@@ -96,7 +96,7 @@ static int put_record(struct draft *d, struct target *t, const struct change *ch
 	if (set & SET_CONTENT) {
 		CLEAN_BLOB struct blob *kept = content ? blob_ref(content) : blob_new(NULL, 0);
 		record->size = blob_size(content);
-		r = kept ? draft_content(d, record->ino, kept) : -ENOMEM;
+		r = kept ? draft_content_of(d, record->ino, kept) : -ENOMEM;
 	}
 	return r < 0 ? r : side_put_record(&d->side, t->field, record);
 }
@@ -120,14 +120,16 @@ static int drop(struct draft *d, struct target *t)
 		return 0;
 	}
 	side_remove(&d->side, t->field);
-	return draft_content(d, t->record.ino, NULL);
+	return draft_content_of(d, t->record.ino, NULL);
 }
 
 /* An attachment's content, which an earlier change of the same step may have made. */
 static int content_of(struct draft *d, const struct target *t, struct blob **ret)
 {
+	char field[24];
+	snprintf(field, sizeof(field), "%llu", (unsigned long long)t->record.ino);
 	for (size_t i = 0; i < d->content_count; i++) {
-		if (d->contents[i].field != t->record.ino || !d->contents[i].content)
+		if (strcmp(d->contents[i].field, field) != 0 || !d->contents[i].content)
 			continue;
 		*ret = blob_ref(d->contents[i].content);
 		return 0;

@@ -44,9 +44,9 @@ static int set_attributes(struct draft *d, const struct thread_change *change)
 static int split_doc(struct draft *d, json_t *root)
 {
 	json_t *own = json_object_get(root, "own");
-	json_auto_t *theirs =
-		d->image->own ? json_parse(blob_data(d->image->own), blob_size(d->image->own))
-			      : NULL;
+	json_auto_t *theirs = d->image->raw.own ? json_parse(blob_data(d->image->raw.own),
+							  blob_size(d->image->raw.own))
+						: NULL;
 	json_auto_t *set = json_object();
 	const char *key;
 	json_t *value;

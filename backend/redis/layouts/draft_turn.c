@@ -78,27 +78,31 @@ static int put_record(struct draft *d, uint32_t number, const struct record *rec
 	return side_put_record(&d->side, field, record);
 }
 
-/* What turnfs wrote into a whole value is remembered, for others write over it. */
-static int remember(
-	struct draft *d, const struct element *before, const struct element *now, uint32_t number)
+static void ours_field(const struct element *element, char ret[24])
 {
-	char field[32], text[16];
+	snprintf(ret, 24, "ours:%016llx", (unsigned long long)element->identity);
+}
+
+int draft_forget(struct draft *d, const struct element *element)
+{
+	char field[24];
+	ours_field(element, field);
+	if (!side_get(&d->side, field))
+		return 0;
+	side_remove(&d->side, field);
+	return draft_content(d, field, NULL);
+}
+
+/* What turnfs writes into a whole value is remembered, for others write over it. */
+static int remember(struct draft *d, const struct element *element, uint32_t number)
+{
+	char field[24], text[16];
 	if (d->s->layout->kind != LAYOUT_VALUE)
 		return 0;
-	if (before) {
-		snprintf(field, sizeof(field), "ours:%016llx",
-			(unsigned long long)element_identity(before));
-		side_remove(&d->side, field);
-	}
-	if (!now)
-		return 0;
-	int size = snprintf(text, sizeof(text), "%u ", number);
-	CLEAN_BLOB struct blob *value = blob_new(text, (size_t)size);
-	int r = value ? blob_write(
-				&value, (size_t)size, blob_data(now->bytes), blob_size(now->bytes))
-		      : -ENOMEM;
-	snprintf(field, sizeof(field), "ours:%016llx", (unsigned long long)element_identity(now));
-	return r < 0 ? r : side_put_blob(&d->side, field, value);
+	ours_field(element, field);
+	snprintf(text, sizeof(text), "%u", number);
+	int r = side_put_text(&d->side, field, text);
+	return r < 0 ? r : draft_content(d, field, element->bytes);
 }
 
 int draft_add(struct draft *d, uint32_t number, const char *role, const struct change *change)
@@ -125,7 +129,7 @@ int draft_add(struct draft *d, uint32_t number, const char *role, const struct c
 	if (draft_record(d->s, turn->element, change, kept, d->time_ns, &record))
 		r = put_record(d, number, &record);
 	record_done(&record);
-	return r < 0 ? r : remember(d, NULL, turn->element, number);
+	return r < 0 ? r : remember(d, turn->element, number);
 }
 
 static int patch_text(
@@ -145,7 +149,9 @@ static int patch_text(
 	r = element_new(d->s->layout->codec, bytes, &element);
 	blob_unref(bytes);
 	if (r == 0)
-		r = remember(d, turn->element, element, number);
+		r = draft_forget(d, turn->element);
+	if (r == 0)
+		r = remember(d, element, number);
 	if (r < 0)
 		return r;
 	element_unref(turn->element);

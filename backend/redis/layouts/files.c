@@ -35,8 +35,8 @@ int layout_turn_stat(
 	return 0;
 }
 
-int layout_content(struct layout_store *s, const struct place *place, uint64_t field, uint64_t size,
-	struct blob **ret)
+int layout_kept(
+	struct layout_store *s, const struct place *place, const char *field, struct blob **ret)
 {
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_ARGS struct redis_args args = {0};
@@ -46,23 +46,35 @@ int layout_content(struct layout_store *s, const struct place *place, uint64_t f
 		return r;
 	redis_args_add(&args, "HGET");
 	redis_args_add_bytes(&args, keys.files, keys.files_size);
-	redis_args_add_unsigned(&args, field);
+	redis_args_add(&args, field);
 	r = redis_read(s->pool, &args, place->id, &reply);
 	if (r < 0)
 		return r;
 	struct blob *content = NULL;
-	if (reply->type == REDIS_REPLY_STRING && reply->len == size)
+	bool there = reply->type == REDIS_REPLY_STRING;
+	if (there)
 		content = blob_new(reply->str, reply->len);
-	else if (reply->type == REDIS_REPLY_NIL && size == 0)
-		content = blob_new(NULL, 0);
-	else
-		r = -EIO;
 	freeReplyObject(reply);
-	if (r == 0 && !content)
-		r = -ENOMEM;
-	if (r == 0)
+	if (there && content)
 		*ret = content;
-	return r;
+	return !there ? -EIO : content ? 0 : -ENOMEM;
+}
+
+int layout_content(struct layout_store *s, const struct place *place, uint64_t ino, uint64_t size,
+	struct blob **ret)
+{
+	char field[24];
+	struct blob *content;
+	snprintf(field, sizeof(field), "%llu", (unsigned long long)ino);
+	int r = layout_kept(s, place, field, &content);
+	if (r < 0)
+		return r;
+	if (blob_size(content) != size) { /* it has changed since, or is damaged */
+		blob_unref(content);
+		return -EIO;
+	}
+	*ret = content;
+	return 0;
 }
 
 static int content_of(struct layout_store *s, const struct image *image, const struct place *place,
@@ -74,16 +86,6 @@ static int content_of(struct layout_store *s, const struct image *image, const s
 	if (!*ret)
 		*ret = blob_new(NULL, 0);
 	return *ret ? 0 : -ENOMEM;
-}
-
-/* The thread's place, for keys; NULL: it is not known. */
-static struct place *place_of(struct layout_store *s, uint64_t gen)
-{
-	pthread_mutex_lock(&s->mutex);
-	struct entry *entry = index_find_gen(s, gen);
-	struct place *place = entry ? place_ref(entry->place) : NULL;
-	pthread_mutex_unlock(&s->mutex);
-	return place;
 }
 
 static int read_once(struct layout_store *s, uint64_t gen, const char *name, struct blob **ret,
@@ -99,7 +101,7 @@ static int read_once(struct layout_store *s, uint64_t gen, const char *name, str
 		return -ENOENT;
 	if (file->info.revision == STORE_REVISION_NONE)
 		return -EIO;
-	struct place *place = place_of(s, gen);
+	struct place *place = layout_place(s, gen);
 	if (ret)
 		r = place ? content_of(s, image, place, file, &content) : -ENOENT;
 	place_unref(place);
@@ -165,7 +167,7 @@ int layout_file_list(struct store *store, struct thread_ref ref, const char *aft
 	if (r < 0)
 		return r;
 	struct file_page page = {.contents = contents ? calloc(1, sizeof(*page.contents)) : NULL};
-	struct place *place = place_of(s, ref.gen);
+	struct place *place = layout_place(s, ref.gen);
 	if (!place || (contents && !page.contents))
 		r = place ? -ENOMEM : -ENOENT;
 	else

@@ -1,6 +1,7 @@
 /* Building a thread's image: its elements, then its files, then what is said of the whole. */
 #include "image.h"
 
+#include "codecs/zen_value.h"
 #include "image_inside.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ void raw_done(struct raw *raw)
 		element_unref(raw->elements[i]);
 	free(raw->elements);
 	blob_unref(raw->value);
+	blob_unref(raw->own);
 	side_map_done(&raw->side);
 	*raw = (struct raw){0};
 }
@@ -44,12 +46,9 @@ void image_unref(struct image *image)
 	if (!image || __atomic_sub_fetch(&image->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	raw_done(&image->raw);
-	blob_unref(image->own);
 	for (size_t i = 0; i < image->file_count; i++)
 		file_info_done(&image->files[i].info);
 	free(image->files);
-	for (size_t i = 0; i < image->lost_count; i++)
-		element_unref(image->lost[i].element);
 	free(image->lost);
 	free(image);
 }
@@ -65,62 +64,77 @@ int image_element(const struct layout *layout, const struct image *before, size_
 	return element_new(layout->codec, bytes, ret);
 }
 
-/* Takes a whole value apart. */
-static int value_elements(struct builder *b, const struct image *before)
+int raw_value_of(const struct raw *from, struct raw *ret)
 {
-	struct raw *raw = &b->image->raw;
-	const char *data = blob_data(raw->value);
-	int r = zen_value_parse(data, blob_size(raw->value), &b->zen);
-	if (r < 0)
-		return r;
-	b->image->own = blob_ref(b->zen.own);
-	size_t count = b->zen.count < STORE_TURN_MAX ? b->zen.count : STORE_TURN_MAX;
+	ret->elements = calloc(from->count + 1, sizeof(*ret->elements));
+	if (!ret->elements)
+		return -ENOMEM;
+	for (; ret->count < from->count; ret->count++)
+		ret->elements[ret->count] = element_ref(from->elements[ret->count]);
+	ret->value = blob_ref(from->value);
+	ret->own = blob_ref(from->own);
+	ret->created_ns = from->created_ns;
+	ret->updated_ns = from->updated_ns;
+	return 0;
+}
+
+static int parse_turns(struct raw *raw, const struct zen_value *zen, const struct layout *layout,
+	const struct image *before)
+{
+	size_t count = zen->count < STORE_TURN_MAX ? zen->count : STORE_TURN_MAX;
 	raw->elements = calloc(count + 1, sizeof(*raw->elements));
 	if (!raw->elements)
 		return -ENOMEM;
 	for (; raw->count < count; raw->count++) {
-		struct zen_range *range = &b->zen.turns[raw->count];
-		CLEAN_BLOB struct blob *bytes = blob_new(data + range->start, range->size);
-		r = bytes ? image_element(b->rules->layout, before, raw->count, bytes,
-				    &raw->elements[raw->count])
-			  : -ENOMEM;
+		const struct zen_range *range = &zen->turns[raw->count];
+		CLEAN_BLOB struct blob *bytes =
+			blob_new(blob_data(raw->value) + range->start, range->size);
+		int r = bytes ? image_element(layout, before, raw->count, bytes,
+					&raw->elements[raw->count])
+			      : -ENOMEM;
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int build(struct builder *b, const struct image *before)
+int raw_parse(struct raw *raw, const struct layout *layout, const struct image *before)
 {
-	struct raw *raw = &b->image->raw;
-	int r = 0;
-	if (!raw->there && !side_get(&raw->side, "made"))
-		return -ENOENT;
-	if (raw->there && b->rules->layout->kind == LAYOUT_VALUE)
-		r = value_elements(b, before);
-	if (r == 0)
-		r = builder_lost(b);
-	if (r == 0)
-		r = builder_files(b);
-	if (r == 0)
-		r = builder_thread(b);
+	struct zen_value zen;
+	int r = zen_value_parse(blob_data(raw->value), blob_size(raw->value), &zen);
+	if (r < 0)
+		return r;
+	raw->own = blob_ref(zen.own);
+	raw->created_ns = zen.created_ns;
+	raw->updated_ns = zen.updated_ns;
+	r = parse_turns(raw, &zen, layout, before);
+	zen_value_done(&zen);
 	return r;
 }
 
+static int build(struct builder *b)
+{
+	const struct raw *raw = &b->image->raw;
+	if (!raw->there && !side_get(&raw->side, "made"))
+		return -ENOENT;
+	int r = builder_lost(b);
+	if (r == 0)
+		r = builder_files(b);
+	return r < 0 ? r : builder_thread(b);
+}
+
 int image_build(const struct image_rules *rules, const struct place *place, struct raw *raw,
-	const struct image *before, struct image **ret)
+	struct image **ret)
 {
 	struct builder b = {.rules = rules, .place = place, .image = calloc(1, sizeof(*b.image))};
 	if (!b.image) {
 		raw_done(raw);
 		return -ENOMEM;
 	}
-	b.zen.created_ns = b.zen.updated_ns = LAYOUT_TIME_NONE;
 	b.image->refs = 1;
 	b.image->raw = *raw;
 	*raw = (struct raw){0};
-	int r = build(&b, before);
-	zen_value_done(&b.zen);
+	int r = build(&b);
 	if (r < 0)
 		image_unref(b.image);
 	else

@@ -25,13 +25,24 @@ void place_unref(struct place *place); /* takes NULL */
 struct raw {
 	bool there; /* its key is; else only its side key says that it was made */
 	struct blob *value; /* VALUE */
+	struct blob *own; /* VALUE: the tool's own members, a JSON object, once it is taken apart */
 	struct element **elements;
 	size_t count;
 	struct side_map side;
 	int64_t deadline_ms; /* STORE_DEADLINE_NEVER */
-	int64_t created_ns, updated_ns; /* of a session's hash; LAYOUT_TIME_NONE */
+	int64_t created_ns, updated_ns; /* as the tool says; LAYOUT_TIME_NONE */
 };
 void raw_done(struct raw *raw);
+
+/* Value, turns and times of one are the other's too. 0 or -ENOMEM. */
+int raw_value_of(const struct raw *from, struct raw *ret);
+
+struct image;
+/*
+ * Takes raw->value apart. `before` (may be NULL) lends the turns it has decoded. -EBADMSG: it is
+ * not what this tool writes.
+ */
+int raw_parse(struct raw *raw, const struct layout *layout, const struct image *before);
 
 struct image_file {
 	struct file_info info;
@@ -42,13 +53,12 @@ struct image_file {
 /* A turn of ours that somebody's rewriting of the whole value has dropped. */
 struct lost_element {
 	uint32_t number;
-	struct element *element;
+	char field[24]; /* that keeps its bytes, among the attachments' contents */
 };
 
 struct image {
 	unsigned refs; /* atomic */
 	struct raw raw;
-	struct blob *own; /* VALUE: the tool's own members, a JSON object; LIST: NULL */
 	struct image_file *files; /* in order of name */
 	size_t file_count;
 	struct thread_info info; /* but for `revision` */
@@ -76,11 +86,11 @@ struct image_rules {
 };
 
 /*
- * Makes it from `raw`, which is taken over whatever comes of it. `before` (may be NULL) lends the
- * turns it has decoded. -EBADMSG: it is not what this tool writes; -ENOENT: it is not there.
+ * Makes it from `raw` (taken apart), which is taken over whatever comes of it. -ENOENT: it is not
+ * there; -ENOMEM.
  */
 int image_build(const struct image_rules *rules, const struct place *place, struct raw *raw,
-	const struct image *before, struct image **ret);
+	struct image **ret);
 
 /* NULL: there is no such file. */
 const struct image_file *image_find(const struct image *image, const char *name);

@@ -139,34 +139,13 @@ int builder_files(struct builder *b)
 }
 
 /* Whether a turn that turnfs wrote is still among the elements, however it is spelled now. */
-static bool is_there(const struct raw *raw, const struct element *ours)
+static bool is_there(const struct raw *raw, const char *identity)
 {
-	uint64_t identity = element_identity(ours);
+	uint64_t sought = strtoull(identity, NULL, 16);
 	for (size_t i = 0; i < raw->count; i++)
-		if (raw->elements[i]->hash == ours->hash ||
-			element_identity(raw->elements[i]) == identity)
+		if (raw->elements[i]->identity == sought)
 			return true;
 	return false;
-}
-
-/* "NUMBER BYTES"; 0 or -ENOMEM, *ret NULL: it is neither. */
-static int read_ours(
-	struct builder *b, const struct blob *text, uint32_t *number, struct element **ret)
-{
-	*ret = NULL;
-	if (!text)
-		return 0;
-	size_t digits = strspn(text->data, "0123456789");
-	if (digits == 0 || digits > 6 || text->data[digits] != ' ')
-		return 0;
-	*number = (uint32_t)strtoul(text->data, NULL, 10);
-	CLEAN_BLOB struct blob *bytes = blob_new(text->data + digits + 1, text->size - digits - 1);
-	int r = bytes ? element_new(b->rules->layout->codec, bytes, ret) : -ENOMEM;
-	if (r == 0 && !(*ret)->readable) {
-		element_unref(*ret);
-		*ret = NULL;
-	}
-	return r;
 }
 
 static int compare_lost(const void *a, const void *b)
@@ -174,10 +153,10 @@ static int compare_lost(const void *a, const void *b)
 	const struct lost_element *one = a, *other = b;
 	if (one->number != other->number)
 		return one->number < other->number ? -1 : 1;
-	return (one->element->hash > other->element->hash) -
-	       (one->element->hash < other->element->hash);
+	return strcmp(one->field, other->field);
 }
 
+/* The fields tell which turns turnfs wrote, by what makes them the same, and which they were. */
 int builder_lost(struct builder *b)
 {
 	struct image *image = b->image;
@@ -190,18 +169,15 @@ int builder_lost(struct builder *b)
 	if (image->ours_count && !image->lost)
 		return -ENOMEM;
 	for (size_t i = 0; i < side->count; i++) {
-		struct lost_element *lost = &image->lost[image->lost_count];
-		if (!side_name_after(&side->items[i], "ours:"))
+		const struct side_field *field = &side->items[i];
+		const char *identity = side_name_after(field, "ours:");
+		unsigned long number = strtoul(blob_data(field->value), NULL, 10);
+		if (!identity || strlen(identity) != 16 || number == 0 || number > STORE_TURN_MAX ||
+			is_there(&image->raw, identity))
 			continue;
-		int r = read_ours(b, side->items[i].value, &lost->number, &lost->element);
-		if (r < 0)
-			return r;
-		if (!lost->element)
-			continue;
-		if (is_there(&image->raw, lost->element))
-			element_unref(lost->element);
-		else
-			image->lost_count++;
+		struct lost_element *lost = &image->lost[image->lost_count++];
+		lost->number = (uint32_t)number;
+		snprintf(lost->field, sizeof(lost->field), "ours:%s", identity);
 	}
 	if (image->lost_count)
 		qsort(image->lost, image->lost_count, sizeof(*image->lost), compare_lost);

@@ -1,14 +1,12 @@
 /* What the files that build an image share. */
 #pragma once
 
-#include "codecs/zen_value.h"
 #include "image.h"
 
 struct builder {
 	const struct image_rules *rules;
 	const struct place *place;
 	struct image *image;
-	struct zen_value zen; /* VALUE: taken apart */
 	int64_t last_ns; /* the latest time that any file has; 0: none */
 };
 

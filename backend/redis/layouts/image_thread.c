@@ -15,7 +15,7 @@ static uint64_t content_hash(const struct image *image)
 {
 	const struct raw *raw = &image->raw;
 	uint64_t hash = XXH3_64bits_withSeed(
-		&raw->count, sizeof(raw->count), image->own ? blob_hash(image->own) : 0);
+		&raw->count, sizeof(raw->count), raw->own ? blob_hash(raw->own) : 0);
 	for (size_t i = 0; i < raw->count; i++)
 		hash = XXH3_64bits_withSeed(
 			&raw->elements[i]->hash, sizeof(raw->elements[i]->hash), hash);
@@ -42,12 +42,6 @@ static int64_t round_ttl(const struct builder *b, int64_t ms)
 	return (ms + half) / SECOND_MS * SECOND_MS;
 }
 
-/* When the tool wrote last, as it says itself; LAYOUT_TIME_NONE. */
-static int64_t updated_ns(const struct builder *b)
-{
-	return b->rules->layout->session ? b->image->raw.updated_ns : b->zen.updated_ns;
-}
-
 /* What the side key says of it; 0: nothing, or of another deadline. */
 static int64_t ttl_said(const struct builder *b)
 {
@@ -61,7 +55,7 @@ static int64_t ttl_said(const struct builder *b)
 
 static int64_t ttl_of(const struct builder *b)
 {
-	int64_t deadline = b->image->raw.deadline_ms, updated = updated_ns(b);
+	int64_t deadline = b->image->raw.deadline_ms, updated = b->image->raw.updated_ns;
 	if (deadline == STORE_DEADLINE_NEVER)
 		return STORE_TTL_NEVER;
 	int64_t ttl = ttl_said(b), left = b->rules->left_ms > 0 ? b->rules->left_ms : SECOND_MS;
@@ -75,7 +69,7 @@ static int64_t ttl_of(const struct builder *b)
 /* What the layout tells of the last change, as near as it can be known. */
 static int64_t mtime_of(const struct builder *b)
 {
-	int64_t updated = updated_ns(b);
+	int64_t updated = b->image->raw.updated_ns;
 	const struct thread_info *info = &b->image->info;
 	if (updated != LAYOUT_TIME_NONE)
 		return updated;
@@ -89,7 +83,7 @@ static int64_t mtime_of(const struct builder *b)
 static void set_times(struct builder *b, const struct record *record)
 {
 	struct thread_info *info = &b->image->info;
-	int64_t created = b->rules->layout->session ? b->image->raw.created_ns : b->zen.created_ns;
+	int64_t created = b->image->raw.created_ns;
 	info->mtime_ns = info->ctime_ns = mtime_of(b);
 	bool current = record->of == b->image->content; /* nothing has come since it was said */
 	if (current && record->set & SET_MTIME)
@@ -113,9 +107,9 @@ static void set_doc(struct builder *b)
 	struct record record;
 	const struct blob *text = side_get(&b->image->raw.side, "doc:text");
 	record_read(side_get(&b->image->raw.side, "doc"), &record);
-	bool said = text || (b->image->own && b->image->raw.count > 0);
+	bool said = text || (b->image->raw.own && b->image->raw.count > 0);
 	info->doc.ino = b->place->gen + 1;
-	info->doc.revision = said ? builder_revision(blob_hash(text) ^ blob_hash(b->image->own))
+	info->doc.revision = said ? builder_revision(blob_hash(text) ^ blob_hash(b->image->raw.own))
 				  : STORE_REVISION_NONE;
 	info->doc.flags = record.flags;
 	info->doc.mode = record.set & SET_MODE ? record.mode : info->mode & 0666;

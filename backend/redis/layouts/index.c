@@ -34,6 +34,15 @@ struct entry *index_find_gen(struct layout_store *s, uint64_t gen)
 	return entry;
 }
 
+struct place *layout_place(struct layout_store *s, uint64_t gen)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	struct place *place = entry ? place_ref(entry->place) : NULL;
+	pthread_mutex_unlock(&s->mutex);
+	return place;
+}
+
 uint64_t index_revision(struct layout_store *s)
 {
 	return ++s->last_revision;

@@ -124,6 +124,9 @@ uint64_t index_revision(struct layout_store *s);
 /* The gen of a key: 60 bits of its hash, with room below it for its turns. */
 uint64_t index_gen(const char *key, size_t size, unsigned salt);
 
+/* Where a thread is, a reference; NULL: it is not known. Takes the mutex. */
+struct place *layout_place(struct layout_store *s, uint64_t gen);
+
 /* keys.c: the key of a shown id; false: no id of this layout's is shown so. *ret is malloced. */
 bool keys_of_id(struct layout_store *s, const char *id, char **ret, size_t *ret_size);
 bool keys_match(struct layout_store *s, const char *key, size_t size);
@@ -223,6 +226,9 @@ int layout_file_list(struct store *store, struct thread_ref ref, const char *aft
 	bool contents, struct file_page *ret);
 int layout_file_read(struct store *store, struct thread_ref ref, const char *name,
 	struct blob **ret, struct file_info *ret_info);
+/* What is kept in a field of the hash beside; -EIO: it is not there. */
+int layout_kept(
+	struct layout_store *s, const struct place *place, const char *field, struct blob **ret);
 /* The content of an attachment, as it is now. */
 int layout_content(struct layout_store *s, const struct place *place, uint64_t field, uint64_t size,
 	struct blob **ret);

@@ -1,5 +1,5 @@
 /* Reading a thread whole, and how long what was read may be used. */
-#include "inside.h"
+#include "value.h"
 
 #include "base/log.h"
 
@@ -8,6 +8,8 @@
 #include <string.h>
 
 static const struct redis_script script_load = {"layout_load", SCRIPT_READS, lua_layout_load};
+
+enum { OWN_NEWS_MS = 100 }; /* for so long what is told of a key may be of our own step */
 
 struct image_rules layout_rules(struct layout_store *s, uint64_t gen)
 {
@@ -105,21 +107,41 @@ static int take(struct layout_store *s, const redisReply *reply, const struct im
 	take_times(s, reply->element[4], raw);
 	if (r < 0 || !raw->there)
 		return r;
-	if (!value)
-		return take_list(s, reply->element[2], before, raw);
-	if (!is_text(reply->element[2]))
+	return value ? 0 : take_list(s, reply->element[2], before, raw);
+}
+
+/* A whole value; not fetched again if it is the one that we wrote a moment ago. */
+static int fetch_value(struct layout_store *s, const struct place *place, const redisReply *ends,
+	const struct image *before, bool wrote, struct raw *raw)
+{
+	CLEAN_ARGS struct redis_args args = {0};
+	struct value_ends told;
+	redisReply *reply;
+	if (!value_ends_read(ends, &told))
 		return -EIO;
-	raw->value = blob_new(reply->element[2]->str, reply->element[2]->len);
-	return raw->value ? 0 : -ENOMEM;
+	if (before && wrote && value_ends_match(&told, before->raw.value))
+		return raw_value_of(&before->raw, raw);
+	redis_args_add(&args, "GET");
+	redis_args_add_bytes(&args, place->key, place->key_size);
+	int r = redis_read(s->pool, &args, place->id, &reply);
+	if (r < 0)
+		return r;
+	raw->there = is_text(reply);
+	if (raw->there)
+		raw->value = blob_new(reply->str, reply->len);
+	r = raw->there && !raw->value ? -ENOMEM : 0;
+	freeReplyObject(reply);
+	return r < 0 || !raw->there ? r : raw_parse(raw, s->layout, before);
 }
 
 /* The thread as the server has it now. */
-static int fetch(
-	struct layout_store *s, struct place *place, const struct image *before, struct image **ret)
+static int fetch(struct layout_store *s, struct place *place, const struct image *before,
+	bool wrote, struct image **ret)
 {
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_ARGS struct redis_args args = {0};
 	redisReply *reply;
+	bool value = s->layout->kind == LAYOUT_VALUE;
 	int r = keys_init(s, place, &keys);
 	if (r < 0)
 		return r;
@@ -127,13 +149,17 @@ static int fetch(
 	redis_args_add_bytes(&args, keys.side, keys.side_size);
 	if (keys.session)
 		redis_args_add_bytes(&args, keys.session, keys.session_size);
-	redis_args_add(&args, s->layout->kind == LAYOUT_VALUE ? "string" : "list");
+	redis_args_add(&args, value ? "string" : "list");
+	redis_args_add_number(&args, VALUE_HEAD);
+	redis_args_add_number(&args, VALUE_TAIL);
 	r = redis_read_script(
 		s->pool, &script_load, keys.session ? 3 : 2, &args, place->id, &reply);
 	if (r < 0)
 		return r;
 	struct raw raw = {.created_ns = LAYOUT_TIME_NONE, .updated_ns = LAYOUT_TIME_NONE};
 	r = take(s, reply, before, &raw);
+	if (r == 0 && value && raw.there)
+		r = fetch_value(s, place, reply->element[2], before, wrote, &raw);
 	freeReplyObject(reply);
 	if (r < 0) {
 		raw_done(&raw);
@@ -145,7 +171,7 @@ static int fetch(
 		index_deadline(s, entry, raw.deadline_ms, true);
 	pthread_mutex_unlock(&s->mutex);
 	struct image_rules rules = layout_rules(s, place->gen);
-	return image_build(&rules, place, &raw, before, ret);
+	return image_build(&rules, place, &raw, ret);
 }
 
 /* Renewals of the same thread come within this of one another by no one's will. */
@@ -258,10 +284,11 @@ int layout_reload(struct layout_store *s, uint64_t gen, struct image **ret)
 	uint64_t told = entry ? entry->told : 0;
 	if (entry)
 		before = image_ref(entry->image);
+	bool wrote = entry && entry->wrote_ms && layout_now(s) - entry->wrote_ms < OWN_NEWS_MS;
 	pthread_mutex_unlock(&s->mutex);
 	if (!place)
 		return -ENOENT;
-	int r = fetch(s, place, before, &image);
+	int r = fetch(s, place, before, wrote, &image);
 	r = settle(s, gen, told, r, image);
 	place_unref(place);
 	if (r < 0)

@@ -7,7 +7,8 @@
  *   doc:text       the part of its document that the tool has no place for
  *   turn:N         attributes of turn N, as long as its bytes are those that `of` says
  *   file:NAME      an attachment's attributes; its content is field INO of PREFIXside:{KEY}:files
- *   ours:IDENTITY  a turn that turnfs wrote into a whole value: "NUMBER BYTES"
+ *   ours:IDENTITY  a turn that turnfs wrote into a whole value: its number; its bytes are in the
+ *                  field of that name of PREFIXside:{KEY}:files
  *   claim:NAME     "TOKEN UNTIL_MS": a name that is about to be made
  *   made           a list without elements, which Redis itself cannot keep
  * All of it may have been written by anybody: what cannot be read is as if it were not there.

@@ -146,7 +146,8 @@ static int compose(struct layout_store *s, const struct image *image, struct blo
 	const struct blob *text = side_get(&image->raw.side, "doc:text");
 	json_auto_t *root = text ? json_parse(blob_data(text), blob_size(text)) : NULL;
 	json_auto_t *theirs =
-		image->own ? json_parse(blob_data(image->own), blob_size(image->own)) : NULL;
+		image->raw.own ? json_parse(blob_data(image->raw.own), blob_size(image->raw.own))
+			       : NULL;
 	if (!json_is_object(root)) {
 		json_decref(root);
 		root = json_object();

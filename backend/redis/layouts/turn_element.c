@@ -17,6 +17,13 @@ bool blob_same(const struct blob *a, const struct blob *b)
 				 memcmp(blob_data(a), blob_data(b), blob_size(a)) == 0);
 }
 
+static uint64_t identity_of(const struct layout_turn *turn)
+{
+	uint64_t hash =
+		XXH3_64bits_withSeed(turn->role, strlen(turn->role), (uint64_t)turn->time_ns);
+	return XXH3_64bits_withSeed(blob_data(turn->text), blob_size(turn->text), hash);
+}
+
 int element_of_turn(struct layout_turn *turn, struct blob *bytes, struct element **ret)
 {
 	struct element *element = calloc(1, sizeof(*element));
@@ -25,6 +32,7 @@ int element_of_turn(struct layout_turn *turn, struct blob *bytes, struct element
 	element->refs = 1;
 	element->bytes = blob_ref(bytes);
 	element->hash = blob_hash(bytes);
+	element->identity = identity_of(turn);
 	element->readable = true;
 	element->turn = *turn;
 	*turn = (struct layout_turn){0};
@@ -60,12 +68,4 @@ void element_unref(struct element *element)
 	blob_unref(element->bytes);
 	layout_turn_done(&element->turn);
 	free(element);
-}
-
-uint64_t element_identity(const struct element *element)
-{
-	const struct layout_turn *turn = &element->turn;
-	uint64_t hash =
-		XXH3_64bits_withSeed(turn->role, strlen(turn->role), (uint64_t)turn->time_ns);
-	return XXH3_64bits_withSeed(blob_data(turn->text), blob_size(turn->text), hash);
 }

@@ -9,6 +9,8 @@ struct element {
 	unsigned refs; /* atomic */
 	struct blob *bytes;
 	uint64_t hash; /* of the bytes */
+	/* Of role, text and time: what makes a turn the same one though a tool writes it anew. */
+	uint64_t identity;
 	bool readable; /* else `turn` is all zero: not what this tool writes */
 	struct layout_turn turn;
 };
@@ -27,9 +29,6 @@ static inline void element_unrefp(struct element **element)
 	element_unref(*element);
 }
 #define CLEAN_ELEMENT __attribute__((cleanup(element_unrefp)))
-
-/* Role, text and time: what makes a turn the same one though a tool has written it anew. */
-uint64_t element_identity(const struct element *element);
 
 uint64_t blob_hash(const struct blob *blob);
 bool blob_same(const struct blob *a, const struct blob *b); /* NULL is empty */
