@@ -172,18 +172,22 @@ static bool file_is_loaded(struct fs *fs, const struct node *node)
 	return loaded;
 }
 
-int file_load(struct fs *fs, struct node *node)
+/* 0; -EAGAIN: it was changed while we asked (stream.c), and what came may be older; -errno. */
+static int file_load_once(struct fs *fs, struct node *node)
 {
-	if (file_is_loaded(fs, node))
-		return 0;
 	struct blob *content = NULL;
 	struct file_info info;
+	fs_lock(fs);
+	uint64_t changes = node->file ? node->file->changes : 0;
+	fs_unlock(fs);
 	int rc = file_fetch(fs, node, &content, &info);
 	if (rc < 0)
 		return file_is_loaded(fs, node) ? 0 : rc; /* kept by who has removed it meanwhile */
 	fs_lock(fs);
 	struct file *file = node->file;
-	if (file && !file->loaded) {
+	if (file && !file->loaded && file->changes != changes) {
+		rc = -EAGAIN;
+	} else if (file && !file->loaded) {
 		file->content = content;
 		file->loaded = true;
 		content = NULL;
@@ -196,7 +200,15 @@ int file_load(struct fs *fs, struct node *node)
 	fs_unlock(fs);
 	blob_unref(content);
 	file_info_done(&info);
-	return 0;
+	return rc;
+}
+
+int file_load(struct fs *fs, struct node *node)
+{
+	int rc = file_is_loaded(fs, node) ? 0 : -EAGAIN;
+	while (rc == -EAGAIN)
+		rc = file_load_once(fs, node);
+	return rc;
 }
 
 int file_keep(struct fs *fs, struct node *node)

@@ -62,9 +62,12 @@ static struct node *grow_open_file(
 		node_pin(node);
 		struct file *file = node->file;
 		if (file) {
+			file->changes++; /* a load under way begins again */
 			own_adopt(fs, file, change->ret_revision);
 			file->info.size = blob_size(text);
 			file->info.mtime_ns = file->info.ctime_ns = now;
+		}
+		if (file && file->loaded) {
 			blob_unref(file->content);
 			file->content = blob_ref(text);
 		}

@@ -157,6 +157,18 @@ def test_W6__fsync__the_turn_is_there_and_named_and_writing_on_completes_it(anyt
     assert os.stat(anythread / "000001-assistant.md").st_size == 16
 
 
+def test_W6__turn_open_and_not_read_yet_when_it_is_completed__reads_whole(anythread):
+    with opened(anythread / "@user", os.O_WRONLY) as fd:
+        os.write(fd, b"first ")
+        os.fsync(fd)
+        with opened(anythread / "000001-user.md") as reader:
+            os.write(fd, b"and second")
+            os.fsync(fd)
+            assert os.read(reader, 100) == b"first and second"
+            assert os.fstat(reader).st_size == 16
+    assert turns(anythread) == [("000001-user.md", b"first and second")]
+
+
 def test_W6__fsynced__survives_kill_as_far_as_fsynced(mnt, thread):
     fd = os.open(thread / "@assistant", os.O_WRONLY)
     os.write(fd, b"Once ")

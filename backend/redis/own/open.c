@@ -29,15 +29,25 @@ static void drop_tokens(struct own_store *s)
 		log_debug("%s: the tokens stay until they expire", s->storage);
 }
 
-static void own_free(struct own_store *s)
+/* A server that is away is not waited for: claims and tokens end by themselves. */
+static void leave(struct own_store *s)
 {
+	bool up = redis_pool_is_up(s->pool, NULL);
+	if (!up)
+		redis_pool_shutdown(s->pool);
 	redis_watch_stop(s->watch);
-	memo_keep(s);
-	free(s->memo);
-	if (s->pool && !s->options.read_only && !s->options.peek) {
+	if (up && !s->options.read_only && !s->options.peek) {
 		own_claims_drop(s);
 		drop_tokens(s);
 	}
+}
+
+static void own_free(struct own_store *s)
+{
+	if (s->pool)
+		leave(s);
+	memo_keep(s);
+	free(s->memo);
 	redis_pool_close(s->pool);
 	redis_url_done(&s->url);
 	known_done(&s->known);
