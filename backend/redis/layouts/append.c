@@ -51,7 +51,7 @@ static int append_once(struct layout_store *s, struct thread_ref ref,
 			return r; /* else it has no element: it is made with its first turn */
 	}
 	CLEAN_DRAFT struct draft d = {0};
-	int r = draft_init(&d, s, ref, thread);
+	int r = draft_init(&d, s, ref, thread, s->layout->kind == LAYOUT_VALUE);
 	if (r < 0)
 		return r;
 	return append_draft(&d, thread, turns, count, flags, ret, ret_first);

@@ -39,7 +39,7 @@ static int apply_once(struct layout_store *s, struct thread_ref ref,
 {
 	CLEAN_DRAFT struct draft d = {0};
 	CLEAN_IMAGE struct image *image = NULL;
-	int r = draft_init(&d, s, ref, thread);
+	int r = draft_init(&d, s, ref, thread, false);
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = draft_change(&d, &changes[i]);
 	if (r == 0)

@@ -17,7 +17,7 @@ static int copy_turns(struct draft *d)
 }
 
 int draft_init(struct draft *d, struct layout_store *s, struct thread_ref ref,
-	const struct thread_change *change)
+	const struct thread_change *change, bool guess)
 {
 	*d = (struct draft){.s = s};
 	pthread_mutex_lock(&s->mutex);
@@ -26,8 +26,12 @@ int draft_init(struct draft *d, struct layout_store *s, struct thread_ref ref,
 		d->place = place_ref(entry->place);
 		d->told = entry->told;
 	}
+	if (entry && guess && s->up && entry->image && index_is_live(s, entry)) {
+		d->image = image_ref(entry->image);
+		d->told -= entry->fresh ? 0 : 1; /* then nothing that is made of it is fresh */
+	}
 	pthread_mutex_unlock(&s->mutex);
-	int r = entry ? layout_image(s, ref.gen, &d->image, NULL) : -ENOENT;
+	int r = !entry ? -ENOENT : d->image ? 0 : layout_image(s, ref.gen, &d->image, NULL);
 	if (r == 0)
 		r = copy_turns(d);
 	if (r == 0)

@@ -39,9 +39,12 @@ struct draft {
 	struct thread_change wanted; /* the times and attributes that were asked for */
 };
 
-/* The thread as it is now. 0 or -errno; either way draft_done() ends it. */
+/*
+ * The thread as it is now; with `guess` as it was read last, which the step's own checks find out
+ * about. 0 or -errno; either way draft_done() ends it.
+ */
 int draft_init(struct draft *d, struct layout_store *s, struct thread_ref ref,
-	const struct thread_change *change);
+	const struct thread_change *change, bool guess);
 void draft_done(struct draft *d);
 #define CLEAN_DRAFT __attribute__((cleanup(draft_done)))
 

@@ -40,8 +40,8 @@ static int value_added(struct draft *d, struct blob **value, struct zen_places *
 			elements[count++] = d->turns[i].element->bytes;
 	int r = 0;
 	if (count > 0) {
-		r = zen_value_append(blob_data(*value), blob_size(*value), elements, count,
-			updated_by(d), &next);
+		r = zen_value_append_at(blob_data(*value), blob_size(*value), places, elements,
+			count, updated_by(d), &next);
 		r = value_next(value, next, r);
 	}
 	free(elements);

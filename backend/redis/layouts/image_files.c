@@ -138,14 +138,21 @@ int builder_files(struct builder *b)
 	return 0;
 }
 
-/* Whether a turn that turnfs wrote is still among the elements, however it is spelled now. */
-static bool is_there(const struct raw *raw, const char *identity)
+static int compare_identities(const void *a, const void *b)
 {
-	uint64_t sought = strtoull(identity, NULL, 16);
-	for (size_t i = 0; i < raw->count; i++)
-		if (raw->elements[i]->identity == sought)
-			return true;
-	return false;
+	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+	return one < other ? -1 : one > other;
+}
+
+/* What makes each turn the same one however it is spelled, sorted. NULL: out of memory. */
+static uint64_t *identities_of(const struct raw *raw)
+{
+	uint64_t *identities = calloc(raw->count + 1, sizeof(*identities));
+	for (size_t i = 0; identities && i < raw->count; i++)
+		identities[i] = raw->elements[i]->identity;
+	if (identities)
+		qsort(identities, raw->count, sizeof(*identities), compare_identities);
+	return identities;
 }
 
 static int compare_lost(const void *a, const void *b)
@@ -154,6 +161,24 @@ static int compare_lost(const void *a, const void *b)
 	if (one->number != other->number)
 		return one->number < other->number ? -1 : 1;
 	return strcmp(one->field, other->field);
+}
+
+/* A field that tells of a turn of ours which is not among the elements. */
+static void add_if_lost(
+	struct image *image, const struct side_field *field, const uint64_t *identities)
+{
+	const char *text = side_name_after(field, "ours:");
+	if (!text || strlen(text) != 16)
+		return;
+	uint64_t identity = strtoull(text, NULL, 16);
+	unsigned long number = strtoul(blob_data(field->value), NULL, 10);
+	if (number == 0 || number > STORE_TURN_MAX ||
+		bsearch(&identity, identities, image->raw.count, sizeof(identity),
+			compare_identities))
+		return;
+	struct lost_element *lost = &image->lost[image->lost_count++];
+	lost->number = (uint32_t)number;
+	snprintf(lost->field, sizeof(lost->field), "ours:%s", text);
 }
 
 /* The fields tell which turns turnfs wrote, by what makes them the same, and which they were. */
@@ -165,20 +190,14 @@ int builder_lost(struct builder *b)
 		return 0;
 	for (size_t i = 0; i < side->count; i++)
 		image->ours_count += side_name_after(&side->items[i], "ours:") ? 1 : 0;
-	image->lost = image->ours_count ? calloc(image->ours_count, sizeof(*image->lost)) : NULL;
-	if (image->ours_count && !image->lost)
+	if (image->ours_count == 0)
+		return 0;
+	CLEAN_FREE uint64_t *identities = identities_of(&image->raw);
+	image->lost = calloc(image->ours_count, sizeof(*image->lost));
+	if (!image->lost || !identities)
 		return -ENOMEM;
-	for (size_t i = 0; i < side->count; i++) {
-		const struct side_field *field = &side->items[i];
-		const char *identity = side_name_after(field, "ours:");
-		unsigned long number = strtoul(blob_data(field->value), NULL, 10);
-		if (!identity || strlen(identity) != 16 || number == 0 || number > STORE_TURN_MAX ||
-			is_there(&image->raw, identity))
-			continue;
-		struct lost_element *lost = &image->lost[image->lost_count++];
-		lost->number = (uint32_t)number;
-		snprintf(lost->field, sizeof(lost->field), "ours:%s", identity);
-	}
+	for (size_t i = 0; i < side->count; i++)
+		add_if_lost(image, &side->items[i], identities);
 	if (image->lost_count)
 		qsort(image->lost, image->lost_count, sizeof(*image->lost), compare_lost);
 	return 0;

@@ -177,7 +177,7 @@ static int remove_once(struct layout_store *s, struct thread_ref ref)
 	CLEAN_DRAFT struct draft d = {0};
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_SERVER_STEP struct server_step step = {0};
-	int r = draft_init(&d, s, ref, NULL);
+	int r = draft_init(&d, s, ref, NULL, false);
 	if (r == 0 && d.image->file_count > 0)
 		r = -ENOTEMPTY;
 	if (r == 0)

@@ -48,7 +48,7 @@ bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen 
 {
 	if (seen->there && !seen->ours && !entry->loaded) {
 		s->not_ours++;
-		if (entry->queued)
+		if (entry->queued || entry->writing)
 			entry->listed = false;
 		else
 			index_forget(s, entry);

@@ -46,7 +46,8 @@ static void tidy(struct layout_store *s)
 	struct entry *entry, *next;
 	pthread_mutex_lock(&s->mutex);
 	HASH_ITER (by_gen, s->by_gen, entry, next)
-		if (entry->gone_ms && now - entry->gone_ms > GONE_MS && !entry->queued)
+		if (entry->gone_ms && now - entry->gone_ms > GONE_MS && !entry->queued &&
+			!entry->writing)
 			index_forget(s, entry);
 	pthread_mutex_unlock(&s->mutex);
 }
