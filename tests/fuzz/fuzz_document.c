@@ -5,6 +5,7 @@
 #include "expiry.h"
 #include "file.h"
 #include "notify.h"
+#include "own.h"
 
 #include "base/json.h"
 
@@ -45,6 +46,8 @@ void expiry_committed(
 }
 
 void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what) {}
+
+void own_adopt(struct fs *fs, struct file *file, uint64_t revision) {}
 
 static struct blob *read_back(struct fs *fs, struct thread *thread)
 {
