@@ -40,6 +40,16 @@ void file_page_done(struct file_page *page)
 	*page = (struct file_page){0};
 }
 
+void lost_page_done(struct lost_page *page)
+{
+	if (!page)
+		return;
+	for (size_t i = 0; i < page->count; i++)
+		blob_unref(page->items[i].content);
+	free(page->items);
+	*page = (struct lost_page){0};
+}
+
 void ledger_page_done(struct ledger_page *page)
 {
 	if (!page)

@@ -139,7 +139,7 @@ struct change {
 	const char *to; /* RENAME: the new name */
 	uint64_t to_expect; /* RENAME: as expect, for what has the new name */
 	unsigned set;
-	uint64_t ino;
+	uint64_t ino; /* in: of a file to be made; out: the file's, in a store that computes them */
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns;
 	struct blob *meta; /* borrowed; NULL with SET_META: drop it */
@@ -172,13 +172,29 @@ enum {
 /* A turn to be appended; the store picks its number. */
 struct turn_new {
 	const char *role; /* name_role_valid() */
-	uint64_t ino;
+	uint64_t ino; /* in and out, as in struct change */
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns;
 	struct blob *meta; /* borrowed, may be NULL */
 	struct blob *content; /* borrowed */
 	uint64_t ret_revision;
 };
+
+/*
+ * Turns of one thread that were stored and that another program has written over since, where a
+ * store keeps threads in the form of a program that does so.
+ */
+struct lost_page {
+	char id[STORE_NAME_MAX + 1];
+	uint64_t gen;
+	struct lost_turn {
+		char name[STORE_NAME_MAX + 1]; /* as it was; unlike any other in the page */
+		int64_t mtime_ns;
+		struct blob *content;
+	} * items;
+	size_t count;
+};
+void lost_page_done(struct lost_page *page);
 
 /* Modes, owner and times of the tree's root; all zero until set. */
 struct root_info {
@@ -323,6 +339,7 @@ struct store_ops {
 	int (*ledger_add)(struct store *store, const struct ledger_entry *entries, size_t count);
 	int (*ledger_list)(
 		struct store *store, uint64_t after_seq, size_t limit, struct ledger_page *ret);
+	int (*lost_next)(struct store *store, uint64_t after_gen, struct lost_page *ret);
 	int (*usage)(struct store *store, struct store_usage *ret);
 	int (*health)(struct store *store, bool probe, struct store_health *ret);
 	int (*check)(struct store *store,
@@ -536,6 +553,12 @@ static inline int store_ledger_list(
 	struct store *s, uint64_t after_seq, size_t limit, struct ledger_page *ret)
 {
 	return s->ops->ledger_list(s, after_seq, limit, ret);
+}
+
+/* The lost turns of the first live thread behind `after_gen` that has some. ENOENT: none has. */
+static inline int store_lost_next(struct store *s, uint64_t after_gen, struct lost_page *ret)
+{
+	return s->ops->lost_next(s, after_gen, ret);
 }
 
 static inline int store_usage(struct store *s, struct store_usage *ret)

@@ -5,6 +5,7 @@
 #include "memory.h"
 
 #include "memory_inside.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -265,6 +266,7 @@ static const struct store_ops memory_ops = {
 	.purge = memory_purge,
 	.ledger_add = memory_ledger_add,
 	.ledger_list = memory_ledger_list,
+	.lost_next = rules_lost_none,
 	.usage = memory_usage,
 	.health = memory_health,
 	.check = memory_check,

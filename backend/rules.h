@@ -14,5 +14,8 @@ int64_t rules_deadline(int64_t now_ms, int64_t ttl_ms);
 void rules_set_thread(struct thread_info *info, const struct thread_change *change);
 void rules_set_doc(struct thread_info *info, const struct thread_change *change);
 
+/* lost_next() of a store that nobody else writes into: there are none. */
+int rules_lost_none(struct store *store, uint64_t after_gen, struct lost_page *ret);
+
 /* What of a file's attributes and metadata `set` names. */
 void rules_set_file(struct file_info *info, const struct change *change, unsigned set);

@@ -76,8 +76,10 @@ static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new
 		rc = store_apply(fs->store, thread_ref(thread), &change, puts, count, flags, info);
 	if (!rc)
 		*ret_first = first;
-	for (size_t i = 0; i < count && !rc; i++)
+	for (size_t i = 0; i < count && !rc; i++) {
 		turns[i].ret_revision = puts[i].ret_revision;
+		turns[i].ino = puts[i].ino;
+	}
 	for (size_t i = 0; i < count && metas; i++)
 		blob_unref(metas[i]);
 	doc_edit_done(&edit);

@@ -85,7 +85,8 @@ void attr_stream(struct fs *fs, const struct node *node, uint64_t size, struct s
 
 void attr_control(struct fs *fs, const struct node *node, uint64_t size, struct stat *ret)
 {
-	bool dir = node->kind == NODE_CONTROL_DIR || node->kind == NODE_VIEW;
+	bool dir = node->kind == NODE_CONTROL_DIR || node->kind == NODE_VIEW ||
+		   node->kind == NODE_VIEW_DIR;
 	fill(fs, ret, node->ino, dir ? S_IFDIR : S_IFREG, dir ? 0700 : 0400, getuid(), getgid(),
 		size, 0, 0);
 	ret->st_mtim = ret->st_atim = ret->st_ctim = timespec_of(clock_wall_ns());

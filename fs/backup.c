@@ -33,7 +33,7 @@ static int info_find(struct fs *fs, const char *name, struct thread_info *ret)
 	return store_thread_stat(fs->store, (struct thread_ref){"", gen}, ret);
 }
 
-static int backup_find(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+static int backup_find(struct fs *fs, const struct node *dir, const char *name, struct node **ret)
 {
 	struct thread_info info;
 	if (strlen(name) > STORE_NAME_MAX)

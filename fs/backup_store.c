@@ -66,6 +66,8 @@ PASSED(int, ledger_add, (struct store * s, const struct ledger_entry *entries, s
 	(real_of(s), entries, count))
 PASSED(int, ledger_list, (struct store * s, uint64_t after, size_t limit, struct ledger_page *ret),
 	(real_of(s), after, limit, ret))
+PASSED(int, lost_next, (struct store * s, uint64_t after, struct lost_page *ret),
+	(real_of(s), after, ret))
 PASSED(int, usage, (struct store * s, struct store_usage *ret), (real_of(s), ret))
 PASSED(int, health, (struct store * s, bool probe, struct store_health *ret),
 	(real_of(s), probe, ret))
@@ -198,6 +200,7 @@ int backup_store_init(struct fs *fs)
 		.purge = kept_purge,
 		.ledger_add = passed_ledger_add,
 		.ledger_list = passed_ledger_list,
+		.lost_next = passed_lost_next,
 		.usage = passed_usage,
 		.health = passed_health,
 		.check = passed_check,

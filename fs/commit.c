@@ -95,6 +95,7 @@ static int commit_apply(
 	if (rc < 0)
 		return rc;
 	c->revision = put->ret_revision;
+	c->info.ino = put->ino;
 	c->info.ctime_ns = now;
 	return 0;
 }
@@ -175,6 +176,7 @@ static bool commit_begin(struct commit *c, struct file *file)
 /* Brings the file up to what is in the store now. fs->lock held. */
 static void commit_end(struct commit *c, struct file *file)
 {
+	node_renumber(c->fs, file->node, c->info.ino);
 	file->info.revision = c->revision;
 	file->info.ctime_ns = c->info.ctime_ns;
 	if (c->draft && !file->info.meta)
@@ -245,20 +247,13 @@ int file_commit(struct fs *fs, struct node *node, bool durable)
 	return rc;
 }
 
-/* A name claimed by a descriptor that was never written to nor closed: the claim ends (W5). */
-static bool is_mere_claim(const struct file *file)
-{
-	return file->claimed && file->handles && !file->mapped;
-}
-
 /* The next file that should be committed when the mount ends. fs->lock held. */
 static struct node *uncommitted(struct fs *fs)
 {
 	struct node *node, *next;
 	HASH_ITER (hh, fs->files, node, next) {
 		struct file *file = node->file;
-		if (file && !file->unlinked && !is_mere_claim(file) &&
-			(file_left_empty(file) || file->mapped))
+		if (file && !file->unlinked && (file_left_empty(file) || file->mapped))
 			return node;
 	}
 	return NULL;

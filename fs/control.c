@@ -26,6 +26,7 @@ static const char readme[] =
 	"  expiring/  the threads that will expire soon, one line each\n"
 	"  backup/    the threads that are there now, read-only, for backup programs: what\n"
 	"             one has begun to read stays as it is until it is done\n"
+	"  lost/      turns that a chat server has written over, read-only; only with layout=\n"
 	"  expired/   the threads that have expired and are not erased yet, to read;\n"
 	"             `mv .turnfs/expired/ID .` brings one back\n"
 	"\n"
@@ -206,7 +207,8 @@ int control_text(struct fs *fs, const struct node *node, struct blob **ret)
 int control_size(struct fs *fs, const struct node *node, uint64_t *ret)
 {
 	CLEAN_BLOB struct blob *text = NULL;
-	if (node->kind == NODE_CONTROL_DIR || node->kind == NODE_VIEW) {
+	if (node->kind == NODE_CONTROL_DIR || node->kind == NODE_VIEW ||
+		node->kind == NODE_VIEW_DIR) {
 		*ret = 0;
 		return 0;
 	}

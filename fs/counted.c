@@ -2,6 +2,7 @@
 #include "counted.h"
 
 #include "fs.h"
+#include "interrupt.h"
 
 /* Set once, before any request. */
 static struct fuse_lowlevel_ops real;
@@ -11,7 +12,9 @@ static struct fuse_lowlevel_ops real;
 	static void counted_##op parameters                                                        \
 	{                                                                                          \
 		metric_operation(&fs_of(req)->metrics, OPERATION_##OP);                            \
+		interrupt_begin(req);                                                              \
 		real.op arguments;                                                                 \
+		interrupt_end();                                                                   \
 	}
 
 COUNTED(lookup, LOOKUP, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
@@ -67,7 +70,9 @@ static void counted_read(
 	struct fs *fs = fs_of(req);
 	int64_t begun = metric_now_ns();
 	metric_operation(&fs->metrics, OPERATION_READ);
+	interrupt_begin(req);
 	real.read(req, id, size, offset, fi);
+	interrupt_end();
 	metric_took(&fs->metrics.read, begun);
 }
 

@@ -257,7 +257,7 @@ static int snapshot_computed(struct fs *fs, struct dir *dir)
 {
 	struct view_list list = {0};
 	const struct view *view = dir->node->view;
-	int rc = view ? view->list(fs, view, &list) : control_list(fs, &list);
+	int rc = view ? view->list(fs, dir->node, &list) : control_list(fs, &list);
 	for (size_t i = 0; i < list.count && !rc; i++) {
 		rc = entry_add(dir, list.items[i].name, list.items[i].ino, NULL);
 		if (!rc)

@@ -124,7 +124,7 @@ static int info_find(struct fs *fs, const char *name, struct thread_info *ret)
 	return -ENOENT;
 }
 
-static int expired_find(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+static int expired_find(struct fs *fs, const struct node *dir, const char *name, struct node **ret)
 {
 	struct thread_info info;
 	if (strlen(name) > STORE_NAME_MAX)
@@ -145,7 +145,7 @@ static int expired_find(struct fs *fs, const struct view *view, const char *name
 	return 0;
 }
 
-static int expired_list(struct fs *fs, const struct view *view, struct view_list *ret)
+static int expired_list(struct fs *fs, const struct node *dir, struct view_list *ret)
 {
 	struct expired_names names;
 	uint64_t changes;
@@ -210,7 +210,7 @@ int expired_restore(struct fs *fs, const char *name, const char *to, unsigned fl
 	struct node *node = NULL, *victim = NULL;
 	int rc = control_named(to) ? -EPERM : name_thread_check(to);
 	if (!rc)
-		rc = expired_find(fs, &view_expired, name, &node);
+		rc = expired_find(fs, NULL, name, &node);
 	if (rc < 0)
 		return rc;
 	rc = entry_find_thread(fs, to, &victim);

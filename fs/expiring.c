@@ -15,17 +15,16 @@ static bool is_near(struct fs *fs, const struct thread_info *info)
 	       info->deadline_ms - store_now_ms(fs->store) <= fs->options->warn_ms;
 }
 
-static int expiring_find(
-	struct fs *fs, const struct view *view, const char *name, struct node **ret)
+static int expiring_find(struct fs *fs, const struct node *dir, const char *name, struct node **ret)
 {
 	struct thread_info info;
 	int rc = store_thread_find(fs->store, name, &info);
 	if (rc < 0)
 		return rc;
-	return is_near(fs, &info) ? view_file(fs, view, name, ret) : -ENOENT;
+	return is_near(fs, &info) ? view_file(fs, dir->view, name, ret) : -ENOENT;
 }
 
-static int expiring_list(struct fs *fs, const struct view *view, struct view_list *ret)
+static int expiring_list(struct fs *fs, const struct node *dir, struct view_list *ret)
 {
 	uint64_t after = 0;
 	for (bool more = true; more;) {

@@ -23,6 +23,12 @@ int expiry_load(struct fs *fs);
  */
 void expiry_reload(struct fs *fs);
 
+/*
+ * Where others write, each time that one of them renews a thread may leave an entry behind: when
+ * there are far more of them than threads they are read anew. Takes fs->lock itself.
+ */
+void expiry_shrink(struct fs *fs);
+
 /* The thread looks again at what is due. */
 void expiry_wake(struct fs *fs);
 

@@ -9,7 +9,11 @@
 
 #include <stdlib.h>
 
-enum { PAGE = 1000 };
+enum {
+	PAGE = 1000,
+	ENTRIES_MIN = 65536, /* of the heap: not worth a thought */
+	ENTRIES_EACH = 4, /* of one thread */
+};
 
 static int load_state(struct fs *fs, enum thread_state state, uint64_t before, bool again)
 {
@@ -112,4 +116,15 @@ void expiry_reload(struct fs *fs)
 	fs_unlock(fs);
 	if (load_submit(fs, true) < 0)
 		log_error("no memory left to read the threads' deadlines anew; listings are slow");
+}
+
+void expiry_shrink(struct fs *fs)
+{
+	long long live = atomic_load(&fs->metrics.live);
+	fs_lock(fs);
+	bool many = fs->deadlines.count > ENTRIES_MIN &&
+		    fs->deadlines.count / ENTRIES_EACH > (size_t)(live > 0 ? live : 0);
+	fs_unlock(fs);
+	if (many && atomic_load(&fs->deadlines_loaded))
+		expiry_reload(fs);
 }

@@ -3,6 +3,7 @@
 
 #include "doc.h"
 #include "file.h"
+#include "interrupt.h"
 #include "stream.h"
 #include "transcript.h"
 #include "work.h"
@@ -65,6 +66,7 @@ struct flush {
 static void flush_run(struct fs *fs, struct work *work)
 {
 	struct flush *flush = (struct flush *)work;
+	interrupt_begin(flush->req);
 	int rc = handle_commit(fs, flush->handle, flush->sync);
 	if (!rc && flush->sync) {
 		rc = store_sync(fs->store);
@@ -73,6 +75,7 @@ static void flush_run(struct fs *fs, struct work *work)
 	}
 	metric_took(&fs->metrics.commit, flush->begun_ns);
 	fs_reply(flush->req, rc);
+	interrupt_end();
 	free(flush);
 }
 

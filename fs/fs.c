@@ -1,6 +1,7 @@
 /* What the concerns of the mount share. */
 #include "fs.h"
 
+#include "base/interrupt.h"
 #include "base/log.h"
 
 int64_t fs_now_ns(struct fs *fs)
@@ -38,6 +39,8 @@ int fs_ino_new(struct fs *fs, uint64_t *ret)
 
 void fs_reply(fuse_req_t req, int rc)
 {
+	if ((rc == -ETIMEDOUT || rc == -EIO) && interrupt_is_asked())
+		rc = -EINTR;
 	metric_error(&fs_of(req)->metrics, rc);
 	fuse_reply_err(req, rc < 0 ? -rc : 0);
 }

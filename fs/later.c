@@ -2,6 +2,7 @@
 #include "later.h"
 
 #include "entry.h"
+#include "interrupt.h"
 #include "work.h"
 
 #include <stdlib.h>
@@ -21,7 +22,9 @@ struct later {
 static void later_run(struct fs *fs, struct work *work)
 {
 	struct later *later = (struct later *)work;
+	interrupt_begin(later->req);
 	later->run(later);
+	interrupt_end();
 	free(later);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,41 +19,9 @@ enum {
 	FILE_MAX = 16 << 20, /* more has another origin */
 };
 
-/* FNV-1a: the names differ, not more is needed. */
-static uint64_t hash(const char *text)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-	return hash;
-}
-
 char *ledger_copy_path(const char *key)
 {
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *path = NULL;
-	int size = -1;
-	if (state && state[0] == '/')
-		size = asprintf(&path, "%s/turnfs/ledger-%016" PRIx64 ".jsonl", state, hash(key));
-	else if (home && home[0] == '/')
-		size = asprintf(&path, "%s/.local/state/turnfs/ledger-%016" PRIx64 ".jsonl", home,
-			hash(key));
-	return size < 0 ? NULL : path;
-}
-
-/* What is missing above the file, 0700. */
-static int make_directories(const char *path)
-{
-	CLEAN_FREE char *copy = strdup(path);
-	if (!copy)
-		return -ENOMEM;
-	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return 0;
+	return state_path("ledger", key, "jsonl");
 }
 
 static bool line_parse(const char *text, size_t size, struct ledger_entry *ret)
@@ -158,7 +127,7 @@ int ledger_copy_add(const char *path, const struct ledger_entry *lines, size_t c
 {
 	CLEAN_BLOB struct blob *text = NULL;
 	struct stat st;
-	int rc = make_directories(path);
+	int rc = state_make_directories(path);
 	for (size_t i = 0; i < count && !rc; i++)
 		rc = line_print(&text, &lines[i]);
 	if (rc < 0 || !text)
@@ -178,5 +147,5 @@ uint64_t ledger_copy_hash(const struct ledger_entry *line)
 	char text[2 * STORE_NAME_MAX + 128];
 	snprintf(text, sizeof text, "%d %" PRIu64 " %" PRId64 " %s %s", (int)line->cause, line->gen,
 		line->deadline_ms, line->id, line->detail);
-	return hash(text);
+	return state_hash(text);
 }

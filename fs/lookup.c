@@ -198,11 +198,10 @@ static bool doc_about_to_be_made(fuse_req_t req, const struct thread *thread, co
 	       caller_creates_exclusively(fuse_req_ctx(req)->pid);
 }
 
-static int find_in_view(
-	fuse_req_t req, const struct view *view, const char *name, struct node **ret)
+static int find_in_view(fuse_req_t req, const struct node *dir, const char *name, struct node **ret)
 {
 	struct fs *fs = fs_of(req);
-	int rc = view->find(fs, view, name, ret);
+	int rc = dir->view->find(fs, dir, name, ret);
 	if (rc < 0)
 		return rc;
 	rc = backup_asked(fs, *ret, fuse_req_ctx(req)->pid, false);
@@ -227,8 +226,8 @@ void entry_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		rc = entry_find_thread(fs, name, &node);
 	else if (dir->kind == NODE_CONTROL_DIR)
 		rc = (node = control_find(fs, dir, name)) ? 0 : -ENOENT;
-	else if (dir->kind == NODE_VIEW)
-		rc = find_in_view(req, dir->view, name, &node);
+	else if (dir->kind == NODE_VIEW || dir->kind == NODE_VIEW_DIR)
+		rc = find_in_view(req, dir, name, &node);
 	else if (!(rc = fs_thread_of(fs, parent, &thread)))
 		rc = doc_about_to_be_made(req, thread, name) ? -ENOENT
 							     : entry_find(fs, thread, name, &node);

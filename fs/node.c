@@ -311,6 +311,25 @@ struct node *node_file(struct fs *fs, struct thread *thread, const char *name, u
 	return NULL;
 }
 
+void node_renumber(struct fs *fs, struct node *node, uint64_t ino)
+{
+	struct node *other;
+	if (node->ino == ino)
+		return;
+	bool hashed = node->hashed;
+	node_unhash(fs, node);
+	node->ino = ino;
+	if (node->file)
+		node->file->info.ino = ino;
+	if (!hashed)
+		return;
+	uint64_t key = node_key(ino, node->thread->view);
+	HASH_FIND(hh, fs->files, &key, sizeof key, other);
+	if (other) /* what had the number before is gone */
+		node_unhash(fs, other);
+	node_hash(fs, node);
+}
+
 void node_becomes(
 	struct fs *fs, struct node *node, enum node_kind kind, const char *name, uint64_t ino)
 {
@@ -358,7 +377,7 @@ void node_free_all(struct fs *fs)
 	/* Those in threads first; each of them holds its thread. */
 	DL_FOREACH_SAFE(fs->others, node, next)
 	{
-		if (!node->thread && node->kind != NODE_VIEW_FILE)
+		if (!node->thread && node->kind != NODE_VIEW_FILE && node->kind != NODE_VIEW_DIR)
 			continue;
 		node->pins = 1;
 		node->nlookup = 0;

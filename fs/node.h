@@ -79,6 +79,9 @@ void node_rename(struct fs *fs, struct node *node, struct thread *to, char *name
 void node_becomes(
 	struct fs *fs, struct node *node, enum node_kind kind, const char *name, uint64_t ino);
 
+/* The store keeps the file under another number than was chosen for it here; then that is its. */
+void node_renumber(struct fs *fs, struct node *node, uint64_t ino);
+
 /* Nobody finds it by its inode number any more. */
 void node_unhash(struct fs *fs, struct node *node);
 

@@ -1,6 +1,8 @@
 /* A store before a shared store that does not wait for it again and again when the mount ends. */
 #include "patience.h"
 
+#include "base/interrupt.h"
+
 #include <stdlib.h>
 
 struct patience {
@@ -8,7 +10,8 @@ struct patience {
 	struct store_ops ops;
 	struct store *real;
 	struct fs *fs;
-	atomic_bool away; /* the call that ended last had waited in vain */
+	_Atomic int64_t
+		in_vain_ms; /* when the call that ended last had waited in vain; 0: it had not */
 };
 
 static struct patience *patience_of(struct store *store)
@@ -16,21 +19,24 @@ static struct patience *patience_of(struct store *store)
 	return (struct patience *)store;
 }
 
-static bool is_lost(struct patience *p)
-{
-	return atomic_load(&p->fs->ending) && atomic_load(&p->away);
-}
-
 static int64_t now_ms(void)
 {
 	return metric_now_ns() / 1000000;
+}
+
+static bool is_lost(struct patience *p)
+{
+	int64_t since = atomic_load(&p->in_vain_ms);
+	return atomic_load(&p->fs->ending) && since &&
+	       now_ms() - since < 2 * p->fs->options->timeout_ms;
 }
 
 /* A call that began then has ended so. Returns `rc`. */
 static int ended(struct patience *p, int64_t begun_ms, int rc)
 {
 	bool waited = now_ms() - begun_ms >= p->fs->options->timeout_ms / 2;
-	atomic_store(&p->away, rc == -ETIMEDOUT || (rc < 0 && waited));
+	if (!interrupt_is_asked())
+		atomic_store(&p->in_vain_ms, rc < 0 && waited ? now_ms() : 0);
 	return rc;
 }
 
@@ -98,6 +104,7 @@ CALL(ledger_add, (struct store * s, const struct ledger_entry *entries, size_t c
 	(p->real, entries, count))
 CALL(ledger_list, (struct store * s, uint64_t after, size_t limit, struct ledger_page *ret),
 	(p->real, after, limit, ret))
+CALL(lost_next, (struct store * s, uint64_t after, struct lost_page *ret), (p->real, after, ret))
 CALL(usage, (struct store * s, struct store_usage *ret), (p->real, ret))
 CALL(health, (struct store * s, bool probe, struct store_health *ret), (p->real, probe, ret))
 CALL(check,
@@ -154,6 +161,7 @@ int patience_init(struct fs *fs)
 		.purge = call_purge,
 		.ledger_add = call_ledger_add,
 		.ledger_list = call_ledger_list,
+		.lost_next = call_lost_next,
 		.usage = call_usage,
 		.health = call_health,
 		.check = call_check,
@@ -166,7 +174,11 @@ void patience_done(struct fs *fs)
 {
 	if (fs->store->ops->apply != call_apply)
 		return;
+	static const _Atomic uint64_t given_up = 1;
 	struct patience *p = patience_of(fs->store);
+	if (is_lost(p))
+		interrupt_watch(
+			&given_up, 1); /* closing it, on this thread, waits no more either */
 	fs->store = p->real;
 	free(p);
 }

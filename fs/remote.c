@@ -256,6 +256,8 @@ static void *remote_run(void *arg)
 			work_through(fs, &(struct store_notice){.kind = NOTICE_LOST, .id = ""});
 		if (heard)
 			work_through(fs, &heard->notice);
+		else
+			expiry_shrink(fs);
 		counting = heard || health_recount(fs);
 		free(heard);
 	}

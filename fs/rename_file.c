@@ -151,7 +151,7 @@ static void edits_done(struct edits *edits)
 /* What came of it in the store. */
 struct renamed {
 	struct thread_info from, to;
-	uint64_t revision;
+	uint64_t revision, ino;
 	struct blob *meta; /* the metadata it has now, if the new name changed it */
 };
 
@@ -169,6 +169,7 @@ static int rename_apply(struct renaming *r, struct edits *edits, struct renamed 
 		.name = r->name,
 		.expect = STORE_REVISION_ANY,
 		.to = r->new_name,
+		.ino = r->node->ino,
 		.to_expect = r->victim ? STORE_REVISION_ANY : STORE_REVISION_NONE};
 	blob_unref(ret->meta);
 	ret->meta = NULL;
@@ -187,6 +188,7 @@ static int rename_apply(struct renaming *r, struct edits *edits, struct renamed 
 	else if (!rc)
 		rc = store_apply(fs->store, thread_ref(r->from), &to, &change, 1, flags, &ret->to);
 	ret->revision = change.ret_revision;
+	ret->ino = change.ino;
 	return rc;
 }
 
@@ -209,6 +211,7 @@ static void rename_follow(struct renaming *r, const struct renamed *done, char *
 {
 	struct file *file = r->node->file;
 	victim_gone(r);
+	node_renumber(r->fs, r->node, done->ino);
 	own_adopt(r->fs, file, done->revision);
 	file->info.ctime_ns = done->to.ctime_ns;
 	if (done->meta && file->known) {

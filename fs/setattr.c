@@ -3,6 +3,7 @@
 
 #include "file.h"
 #include "handle.h"
+#include "interrupt.h"
 #include "notify.h"
 #include "work.h"
 
@@ -158,6 +159,7 @@ static void setattr_run(struct fs *fs, struct work *work)
 	struct setattr *set = (struct setattr *)work;
 	struct node *node = set->node;
 	struct stat st;
+	interrupt_begin(set->req);
 	int rc = set_all(fs, set, &st);
 	if (rc < 0) {
 		fs_reply(set->req, rc);
@@ -166,6 +168,7 @@ static void setattr_run(struct fs *fs, struct work *work)
 			notify_inode(fs, &node->thread->node, false);
 		fuse_reply_attr(set->req, &st, attr_timeout_of(fs, node));
 	}
+	interrupt_end();
 	free(set);
 }
 

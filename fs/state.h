@@ -36,6 +36,7 @@ enum node_kind {
 	NODE_CONTROL_DIR, /* .turnfs */
 	NODE_CONTROL, /* a file in it */
 	NODE_VIEW, /* a directory in it whose entries are computed: view.h */
+	NODE_VIEW_DIR, /* a folder in one */
 	NODE_VIEW_FILE, /* a computed file in one */
 	NODE_BACKUP, /* a file of a thread in .turnfs/backup, thread.json too */
 	NODE_ANNOUNCED, /* stands for a thread that is gone while that is announced */

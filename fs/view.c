@@ -7,6 +7,7 @@
 static const struct view *const views[] = {
 	&view_expiring,
 	&view_expired,
+	&view_lost,
 	&view_why,
 	&view_backup,
 };
@@ -42,11 +43,11 @@ void view_list_done(struct view_list *list)
 	*list = (struct view_list){0};
 }
 
-int view_file(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+static int make(struct fs *fs, enum node_kind kind, const struct view *view, const char *name,
+	struct node **ret)
 {
 	fs_lock(fs);
-	struct node *node =
-		node_make(fs, NODE_VIEW_FILE, NULL, name, INO_CONTROL | ++fs->special_ino << 8);
+	struct node *node = node_make(fs, kind, NULL, name, INO_CONTROL | ++fs->special_ino << 8);
 	if (node) {
 		node->view = view;
 		node_pin(node);
@@ -56,4 +57,14 @@ int view_file(struct fs *fs, const struct view *view, const char *name, struct n
 		return -ENOMEM;
 	*ret = node;
 	return 0;
+}
+
+int view_file(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+{
+	return make(fs, NODE_VIEW_FILE, view, name, ret);
+}
+
+int view_dir(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+{
+	return make(fs, NODE_VIEW_DIR, view, name, ret);
 }

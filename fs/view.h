@@ -23,10 +23,11 @@ void view_list_done(struct view_list *list);
 struct view {
 	const char *name;
 	enum thread_view threads; /* what the threads in it are, all read-only; LIVE: it has none */
-	/* What `name` is in it: 0 and a pinned node, or -errno (ENOENT). Asks the store. */
-	int (*find)(struct fs *fs, const struct view *view, const char *name, struct node **ret);
+	/* What `name` is in it (`dir`: the view itself, or a folder made by view_dir() in it): 0
+	 * and a pinned node, or -errno (ENOENT). Asks the store. */
+	int (*find)(struct fs *fs, const struct node *dir, const char *name, struct node **ret);
 	/* Everything it lists. A view that answers to names without listing them adds nothing. */
-	int (*list)(struct fs *fs, const struct view *view, struct view_list *ret);
+	int (*list)(struct fs *fs, const struct node *dir, struct view_list *ret);
 	/* What a file made by view_file() reads as now; NULL for views of directories. */
 	int (*text)(struct fs *fs, const struct node *node, struct blob **ret);
 };
@@ -37,8 +38,12 @@ const struct view *view_at(size_t n);
 /* For find(): a pinned node for a computed file of that name. 0 or -ENOMEM. */
 int view_file(struct fs *fs, const struct view *view, const char *name, struct node **ret);
 
+/* The same for a folder, of which find() and list() of the same view are asked then. */
+int view_dir(struct fs *fs, const struct view *view, const char *name, struct node **ret);
+
 /* Each defined in its own file. */
 extern const struct view view_backup;
 extern const struct view view_expired;
 extern const struct view view_expiring;
+extern const struct view view_lost;
 extern const struct view view_why;

@@ -9,15 +9,15 @@
 
 #include <stdlib.h>
 
-static int why_find(struct fs *fs, const struct view *view, const char *name, struct node **ret)
+static int why_find(struct fs *fs, const struct node *dir, const char *name, struct node **ret)
 {
 	int rc = name_thread_check(name);
 	if (rc < 0)
 		return rc == -EINVAL ? -ENOENT : rc;
-	return view_file(fs, view, name, ret);
+	return view_file(fs, dir->view, name, ret);
 }
 
-static int why_list(struct fs *fs, const struct view *view, struct view_list *ret)
+static int why_list(struct fs *fs, const struct node *dir, struct view_list *ret)
 {
 	return 0;
 }

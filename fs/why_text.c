@@ -17,6 +17,7 @@ struct facts {
 	const struct why_context *context;
 	const char *id;
 	int64_t now_ms;
+	bool broken; /* the store cannot give it, and no line says why */
 	bool live, in_grace;
 	struct thread_info info; /* of the live one, or of the one in grace */
 	bool told; /* the ledger has a line about it; the last one is: */
@@ -100,7 +101,8 @@ static int read_facts(struct facts *facts)
 				  facts->info.deadline_ms <= facts->now_ms;
 	}
 	rc = facts->live ? 0 : read_ledger(facts);
-	return rc || !broken || (facts->told && facts->last.cause == LEDGER_LOST) ? rc : -EIO;
+	facts->broken = broken && !(facts->told && facts->last.cause == LEDGER_LOST);
+	return rc;
 }
 
 static char *shown_time(int64_t ms, char ret[TEXT_TIME_MAX])
@@ -154,6 +156,19 @@ static void print_path(FILE *out, const struct facts *facts, const char *folder,
 		print_word(out, path);
 }
 
+/* Turns of ours that the chat server whose thread it is has written over. */
+static void say_lost_turns(FILE *out, const struct facts *facts)
+{
+	struct lost_page page;
+	if (store_lost_next(facts->store, facts->info.gen - 1, &page) < 0)
+		return;
+	if (page.gen == facts->info.gen) {
+		fprintf(out, ", and %zu more that the chat server has written over: ", page.count);
+		print_path(out, facts, ".turnfs/lost/", facts->id);
+	}
+	lost_page_done(&page);
+}
+
 static void say_live(FILE *out, const struct facts *facts)
 {
 	const struct thread_info *info = &facts->info;
@@ -169,6 +184,7 @@ static void say_live(FILE *out, const struct facts *facts)
 	}
 	fprintf(out, " It has ");
 	print_turns(out, info->turns);
+	say_lost_turns(out, facts);
 	fprintf(out, "; it was last changed at %s.\n", shown_time(info->mtime_ns / 1000000, time));
 }
 
@@ -284,8 +300,9 @@ static void say_line(FILE *out, const struct facts *facts)
 	if (line->cause == LEDGER_DELETED) {
 		fprintf(out, "%s was deleted at ", facts->id);
 		print_when(out, facts, line->time_ms);
-		fprintf(out, ", by rmdir or rm -r on a mount%s%s. It had ",
-			line->detail[0] ? ": " : "", line->detail);
+		bool others = !strncmp(line->detail, "by ", 3);
+		fprintf(out, ", %s%s%s. It had ", others ? "" : "by rmdir or rm -r on a mount",
+			others || !line->detail[0] ? "" : ": ", line->detail);
 		print_turns(out, line->turns);
 		fprintf(out, ". What is deleted cannot be had back but from a backup.\n");
 		return;
@@ -315,6 +332,23 @@ static void say_line(FILE *out, const struct facts *facts)
 	}
 }
 
+/* A storage that is not well may have lost what it never tells of. */
+static void say_storage_problem(FILE *out, const struct facts *facts)
+{
+	struct store_health health;
+	if (store_health(facts->store, false, &health) == 0 && health.problem[0])
+		fprintf(out, "The storage has a problem: %s.\n", health.problem);
+}
+
+static void say_broken(FILE *out, const struct facts *facts)
+{
+	fprintf(out,
+		"%s cannot be read: the storage has lost it, or answers with an error. What it was "
+		"is not known; it is not simply absent.\n",
+		facts->id);
+	say_storage_problem(out, facts);
+}
+
 static void say_unknown(FILE *out, const struct facts *facts)
 {
 	char time[TEXT_TIME_MAX];
@@ -336,6 +370,7 @@ static void say_unknown(FILE *out, const struct facts *facts)
 	else
 		fprintf(out, ", and the ledger of threads that went is empty.\n");
 	fprintf(out, "Is it the right id, and the right storage?\n");
+	say_storage_problem(out, facts);
 }
 
 static void say_storage(FILE *out, const struct facts *facts)
@@ -396,7 +431,9 @@ static void say_what_became(FILE *out, const struct facts *facts)
 	bool lost = facts->told && facts->last.cause == LEDGER_LOST;
 	bool last_is_it = lost || (facts->told && facts->last.cause != LEDGER_EXPIRED &&
 					  facts->last.gen != facts->info.gen);
-	if (facts->live) {
+	if (facts->broken) {
+		say_broken(out, facts);
+	} else if (facts->live) {
 		say_live(out, facts);
 	} else if (facts->in_grace && !last_is_it) {
 		say_expired(out, facts);

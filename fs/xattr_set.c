@@ -1,6 +1,7 @@
 /* Extended attributes, writing. */
 #include "xattr.h"
 
+#include "interrupt.h"
 #include "meta.h"
 #include "work.h"
 
@@ -43,9 +44,11 @@ static int set_own(struct fs *fs, struct setting *s)
 static void set_run(struct fs *fs, struct work *work)
 {
 	struct setting *s = (struct setting *)work;
+	interrupt_begin(s->req);
 	int rc = meta_key_own(s->key) ? set_own(fs, s)
 				      : meta_change(fs, s->node, s->key, s->value, s->flags);
 	fs_reply(s->req, rc);
+	interrupt_end();
 	setting_free(s);
 }
 

@@ -3,6 +3,7 @@
 #include "inside.h"
 #include "make.h"
 #include "place.h"
+#include "rules.h"
 #include "schema.h"
 #include "sqlite_store.h"
 
@@ -46,6 +47,7 @@ static const struct store_ops sqlite_ops = {
 	.purge = sqlite_purge,
 	.ledger_add = sqlite_ledger_add,
 	.ledger_list = sqlite_ledger_list,
+	.lost_next = rules_lost_none,
 	.usage = sqlite_usage,
 	.health = sqlite_health,
 	.check = sqlite_store_check,

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { GRACE_DEFAULT_MS = 24 * 3600 * 1000 };
+
 #define OPTION(member) offsetof(struct cli_options, member)
 
 static const struct option_rule rules[] = {
@@ -46,7 +48,7 @@ void options_init(struct cli_options *options)
 {
 	*options = (struct cli_options){
 		.mount = {.ttl_ms = 24 * 3600 * 1000,
-			.grace_ms = 24 * 3600 * 1000,
+			.grace_ms = GRACE_DEFAULT_MS,
 			.warn_ms = 3600 * 1000,
 			.timeout_ms = 5000,
 			.max_file_size = 64 << 20,
@@ -240,11 +242,18 @@ static const char *first_server_option(const struct server_options *server)
 	return server->allow_eviction ? "allow_eviction" : NULL;
 }
 
-int options_check(const struct cli_options *options, bool server, struct errtext *error)
+int options_check(struct cli_options *options, bool server, struct errtext *error)
 {
 	if (options->mount.allow_other && options->mount.allow_root)
 		return errtext_set(error, -EINVAL,
 			"allow_other and allow_root exclude each other: choose one");
+	if (options->server.layout && options->mount.grace_ms != GRACE_DEFAULT_MS &&
+		options->mount.grace_ms != 0)
+		return errtext_set(error, -EINVAL,
+			"a chat server's threads have no grace, for Redis erases them at their "
+			"deadline: leave grace= out with layout=");
+	if (options->server.layout)
+		options->mount.grace_ms = 0;
 	const char *name = first_server_option(&options->server);
 	if (name && !server)
 		return errtext_set(error, -EINVAL,

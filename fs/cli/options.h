@@ -38,8 +38,11 @@ int options_set_hours(struct cli_options *options, const char *hours, struct err
 /* What a server's store is opened with; borrows the strings. */
 struct store_server options_server(const struct cli_options *options);
 
-/* Whether all of it goes together. `server`: the store is one. 0 or -EINVAL. */
-int options_check(const struct cli_options *options, bool server, struct errtext *error);
+/*
+ * Whether all of it goes together; what follows from it (layout=: no grace) is set. `server`: the
+ * store is one. 0 or -EINVAL.
+ */
+int options_check(struct cli_options *options, bool server, struct errtext *error);
 
 /* Whether there is an option of that name; then whether it needs a value ("--ttl 24h"). */
 bool options_has(const char *name, bool *ret_takes_value);

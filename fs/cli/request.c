@@ -148,7 +148,7 @@ static int sort_operands(struct reading *reading, const char **ret_store, struct
 		return errtext_set(error, -EINVAL,
 			"no mountpoint is named: turnfs mount [OPTIONS] [STORE] MOUNTPOINT");
 	*ret_store = count == 2 ? reading->operands[0] : NULL;
-	reading->request->mountpoint = count ? reading->operands[count - 1] : NULL;
+	reading->request->mountpoint = count > 0 ? reading->operands[count - 1] : NULL;
 	return 0;
 }
 

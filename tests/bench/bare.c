@@ -1,4 +1,5 @@
-/* An append through a mount beside the same commands from a bare hiredis loop and an empty create. */
+/* An append through a mount beside the same commands from a bare hiredis loop and an empty create.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
@@ -58,7 +59,8 @@ static void commands_load(const char *path)
 			size_t size;
 			check(fscanf(in, "%zu", &size) == 1 && getc(in) == '\n', path);
 			command->words[w] = calloc(1, size + 1);
-			check(fread(command->words[w], 1, size, in) == size && getc(in) == '\n', path);
+			check(fread(command->words[w], 1, size, in) == size && getc(in) == '\n',
+				path);
 			command->sizes[w] = size;
 			command->is_name[w] = word_is_name(command->words[w], size);
 		}
@@ -75,8 +77,8 @@ static void run_bare(int round)
 		for (int w = 0; w < command->count; w++)
 			if (command->is_name[w])
 				memcpy(command->words[w], number, NUMBER);
-		redisAppendCommandArgv(server, command->count, (const char **)command->words,
-			command->sizes);
+		redisAppendCommandArgv(
+			server, command->count, (const char **)command->words, command->sizes);
 	}
 	for (int c = 0; c < command_count; c++) {
 		redisReply *reply = NULL;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 const char *program;
 struct test_server server;
+unsigned net_replicas;
 
 static const char *pattern; /* of fnmatch(): the tests to run */
 static int log_fd = -1, kept_stderr = -1;
@@ -57,7 +59,7 @@ int net_try(
 	struct net *net, const char *login, const char *path, int timeout_ms, struct errtext *error)
 {
 	static unsigned mounts; /* each has tokens of its own */
-	struct redis_pool_options options = {.timeout_ms = timeout_ms};
+	struct redis_pool_options options = {.timeout_ms = timeout_ms, .replicas = net_replicas};
 	char url[200], tokens[32];
 
 	*net = (struct net){0};
@@ -97,15 +99,25 @@ static long long number_of(redisReply *reply)
 	return number;
 }
 
-long long net_count(struct net *net, const char *key)
+static long long count(struct net *net, const char *key, bool durable)
 {
 	CLEAN_ARGS struct redis_args args = {0};
 	redisReply *reply;
 
 	redis_args_add(&args, key);
 	redis_args_add_number(&args, 1);
-	int rc = redis_write(net->pool, &count_script, 1, &args, false, key, &reply);
+	int rc = redis_write(net->pool, &count_script, 1, &args, durable, key, &reply);
 	return rc < 0 ? rc : number_of(reply);
+}
+
+long long net_count(struct net *net, const char *key)
+{
+	return count(net, key, false);
+}
+
+long long net_count_durably(struct net *net, const char *key)
+{
+	return count(net, key, true);
 }
 
 long long net_get(struct net *net, const char *key)
@@ -175,6 +187,7 @@ static int begin(void **state)
 	if (server.pid == 0)
 		server_start(&server, program, (const char *[]){"--save", "", NULL});
 	server_do(&server, "FLUSHALL");
+	net_replicas = 0;
 	log_catch();
 	return 0;
 }
@@ -204,6 +217,22 @@ static int run(const struct CMUnitTest *tests, size_t count)
 	return failed;
 }
 
+/* Whether turnfs was built with it. */
+static bool has_tls(void)
+{
+	const struct redis_pool_options options = {.timeout_ms = 1000, .tokens_key = "t"};
+	struct redis_pool *pool;
+	struct redis_url url;
+	struct errtext error = {""};
+
+	assert_int_equal(redis_url_parse("rediss://127.0.0.1:1", &url, &error), 0);
+	int rc = redis_pool_open(&url, &options, &pool, &error);
+	redis_url_done(&url);
+	if (rc == -EINVAL)
+		fprintf(stderr, "skipped: TLS: %s\n", error.text);
+	return rc != -EINVAL;
+}
+
 int main(int argc, char **argv)
 {
 	program = argc > 1 ? argv[1] : "redis-server";
@@ -215,7 +244,9 @@ int main(int argc, char **argv)
 	log_init(false, LOG_LEVEL_NOTICE);
 	int failed = run(calls_tests, calls_count) + run(lost_tests, lost_count) +
 		     run(away_tests, away_count) + run(refused_tests, refused_count) +
-		     run(false_tests, false_count) + run(watch_tests, watch_count);
+		     run(false_tests, false_count) + run(watch_tests, watch_count) +
+		     run(replicas_tests, replicas_count) +
+		     (has_tls() ? run(tls_tests, tls_count) : 0);
 	server_done(&server);
 	return failed > 0;
 }

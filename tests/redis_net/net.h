@@ -19,12 +19,14 @@ struct net {
 
 /* `login`: "user:password@" or "". Opens or fails the test. */
 void net_open(struct net *net, const char *login, const char *path, int timeout_ms);
+extern unsigned net_replicas; /* that the next pool waits for */
 int net_try(struct net *net, const char *login, const char *path, int timeout_ms,
 	struct errtext *error);
 void net_close(struct net *net);
 
 /* INCRBY key 1 by a script that writes; the answer, or -errno. */
 long long net_count(struct net *net, const char *key);
+long long net_count_durably(struct net *net, const char *key); /* and waits for replicas */
 int net_ping(struct net *net); /* ECHO, by redis_read() */
 long long net_get(struct net *net, const char *key); /* by a script that reads; -errno */
 
@@ -38,5 +40,6 @@ unsigned log_lines(const char *text);
 void log_let(void);
 
 extern const struct CMUnitTest calls_tests[], lost_tests[], away_tests[], refused_tests[],
-	false_tests[], watch_tests[];
-extern const size_t calls_count, lost_count, away_count, refused_count, false_count, watch_count;
+	false_tests[], watch_tests[], tls_tests[], replicas_tests[];
+extern const size_t calls_count, lost_count, away_count, refused_count, false_count, watch_count,
+	tls_count, replicas_count;

@@ -50,6 +50,26 @@ static void test_S3__garbage_and_absurd_lengths__are_EIO_and_cost_nothing(void *
 	assert_in_range(log_lines("what no Redis server does"), 1, COUNT_OF(answers));
 }
 
+/* Arrays in arrays without end: who frees them one in another would run out of stack. */
+static void test_S3__arrays_nested_without_end__are_EIO(void **state)
+{
+	static const unsigned depth = 2000000;
+	char *answer = malloc(depth * 4 + 1);
+
+	for (unsigned i = 0; i < depth; i++)
+		memcpy(answer + i * 4, "*1\r\n", 4);
+	answer[depth * 4] = '\0';
+	proxy_start(&proxy, server.path);
+	net_open(&net, "", proxy.path, 5000);
+	assert_int_equal(net_get(&net, "k"), 0);
+	proxy.answer = answer;
+	proxy_set(&proxy, PROXY_ANSWER, 1);
+	assert_int_equal(net_get(&net, "k"), -EIO);
+	net_close(&net);
+	proxy_stop(&proxy);
+	free(answer);
+}
+
 static void test_S3__a_length_that_never_comes__ends_with_the_timeout(void **state)
 {
 	static const char *const answers[] = {
@@ -83,6 +103,7 @@ static void test_S3__a_false_answer_to_a_write__its_outcome_is_asked(void **stat
 
 const struct CMUnitTest false_tests[] = {
 	cmocka_unit_test(test_S3__garbage_and_absurd_lengths__are_EIO_and_cost_nothing),
+	cmocka_unit_test(test_S3__arrays_nested_without_end__are_EIO),
 	cmocka_unit_test(test_S3__a_length_that_never_comes__ends_with_the_timeout),
 	cmocka_unit_test(test_S3__a_false_answer_to_a_write__its_outcome_is_asked),
 };

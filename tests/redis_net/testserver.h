@@ -12,6 +12,10 @@ struct test_server {
 	const char *args[16]; /* borrowed, NULL-terminated */
 };
 
+/* A listening TCP socket on loopback; and a port of it that nobody uses just now. */
+int loopback_listen(int *ret_port);
+int loopback_port(void);
+
 bool server_is_there(const char *program);
 /* `args`: further ones, NULL-terminated. Waits until it answers anything at all. */
 void server_start(struct test_server *s, const char *program, const char *const *args);

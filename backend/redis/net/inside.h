@@ -52,9 +52,9 @@ struct redis_pool {
 	int64_t away_since_ms, retry_ms; /* not before then is it tried again */
 	bool probing; /* somebody is trying */
 	struct redis_facts facts;
-	int64_t clock_offset_ms;
+	struct server_clock clock;
 	int64_t ticked_ms;
-	char written_run[48]; /* the run of the server that has writes no sync has covered */
+	char written_run[RUN_MAX]; /* the run of the server that has writes no sync has covered */
 	uint64_t syncs; /* a number for each */
 	struct script_known scripts[SCRIPTS_MAX];
 	size_t script_count;
@@ -157,4 +157,9 @@ bool trouble_is_new(struct redis_pool *pool, const char *kind, const char *about
 /* What stands behind "name:" in INFO's text, to the end of the text; NULL: it is not there. */
 const char *info_find(const char *info, const char *name);
 
-int link_reader_make(struct link *link); /* link.c, for connect.c */
+/* OPENING: link.c and greet.c, for connect.c */
+
+int link_reader_make(struct link *link);
+/* AUTH, SELECT, INFO and TIME; as link_open(). */
+int link_greet(
+	struct link *link, const struct redis_url *url, int64_t deadline_ms, struct errtext *error);

@@ -12,6 +12,7 @@ enum {
 	CHUNK = 32 << 10, /* read at a time */
 	OUT_LEAST = 4 << 10, /* so that no buffer with a password in it is moved */
 	OUT_KEPT = 64 << 10, /* of the buffer for sending, between calls */
+	DEPTH_MAX = 7, /* of arrays in arrays */
 	ELEMENTS_MAX = 4 << 20, /* in all arrays of one reply: a page has thousands at most */
 	PUMP_MAX = 1 << 20, /* read at a time by link_pump() */
 	REPLY_MAX = 1 << 30, /* bytes that wait for the rest of a reply; a value has 512 MiB */
@@ -221,11 +222,21 @@ typedef size_t elements_t;
 typedef int elements_t;
 #endif
 
+/* hiredis from 1.0 on takes any depth, and frees it by calling itself. */
+static bool is_too_deep(const redisReadTask *task)
+{
+	unsigned depth = 0;
+
+	for (; task && depth <= DEPTH_MAX; task = task->parent)
+		depth++;
+	return depth > DEPTH_MAX;
+}
+
 static void *array_create(const redisReadTask *task, elements_t count)
 {
 	struct link *link = task->privdata;
 
-	if ((size_t)count > ELEMENTS_MAX - link->elements) {
+	if (is_too_deep(task) || (size_t)count > ELEMENTS_MAX - link->elements) {
 		link->absurd = true;
 		return NULL;
 	}

@@ -6,7 +6,10 @@
 
 #include "pool.h"
 #include "resolve.h"
+#include "server_clock.h"
 #include "tls.h"
+
+enum { RUN_MAX = 48 }; /* of a run's id, 40 digits in hex, with its NUL */
 
 struct link {
 	const struct waiter *waiter;
@@ -26,10 +29,9 @@ struct link {
 	bool fresh; /* greeted, and not used since */
 	int64_t used_ms; /* when it was given back last */
 	int64_t heard_ms; /* when something came last */
-	char run_id[48]; /* which run of the server it is; "" if unknown */
+	char run_id[RUN_MAX]; /* which run of the server it is; "" if unknown */
 	struct redis_facts facts;
-	bool clock_known;
-	int64_t clock_offset_ms; /* server's clock - clock_steady() */
+	struct server_clock clock; /* as this connection measured it last */
 };
 
 /* Where to, and what is needed on the way. All borrowed for as long as the link lives. */
@@ -66,9 +68,6 @@ int link_receive(struct link *link, int64_t deadline_ms, int silence_ms, redisRe
 struct pollfd link_poll(const struct link *link);
 int link_pump(struct link *link);
 int link_reply(struct link *link, redisReply **ret);
-
-/* Measures the server's clock by a reply of TIME, asked for at before_ms of clock_steady(). */
-void link_learn_clock(struct link *link, const redisReply *time, int64_t before_ms);
 
 /* Whether a reply is an error, text and all. */
 static inline bool reply_is_error(const redisReply *reply)

@@ -120,12 +120,12 @@ void redis_pool_facts(struct redis_pool *pool, struct redis_facts *ret)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-int64_t redis_pool_clock_offset_ms(struct redis_pool *pool)
+int64_t redis_pool_now_ms(struct redis_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	int64_t offset_ms = pool->clock_offset_ms;
+	int64_t ahead_us = pool->clock.ahead_us;
 	pthread_mutex_unlock(&pool->lock);
-	return offset_ms;
+	return (server_clock_local_us() + ahead_us) / 1000;
 }
 
 bool redis_pool_is_up(struct redis_pool *pool, int *ret_error)

@@ -80,8 +80,9 @@ struct redis_facts {
 };
 void redis_pool_facts(struct redis_pool *pool, struct redis_facts *ret);
 
-/* ms that the server's clock is ahead of clock_steady(), measured at connecting and by ticks. */
-int64_t redis_pool_clock_offset_ms(struct redis_pool *pool);
+/* Unix time by the server's clock, as measured at connecting and by ticks, counted on by
+ * clock_steady(). */
+int64_t redis_pool_now_ms(struct redis_pool *pool);
 
 /*
  * Every now and then, from a thread of the store's: keeps the tokens key alive, measures the clock

@@ -22,8 +22,7 @@ static void reached(struct redis_pool *pool, const struct link *link)
 	bool was_away = pool->away != 0;
 	pool->away = 0;
 	pool->facts = link->facts;
-	if (link->clock_known)
-		pool->clock_offset_ms = link->clock_offset_ms;
+	server_clock_take(&pool->clock, &link->clock);
 	pthread_cond_broadcast(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
 	if (was_away)
@@ -81,12 +80,12 @@ static int turn_await(struct call *call, bool patient, bool *ret_probes)
 		if (!patient &&
 			(pool->away == -EACCES || now_ms - pool->away_since_ms > pool->timeout_ms))
 			return pool->away;
-		if (now_ms >= call->deadline_ms)
+		if (wait_left_ms(call->deadline_ms) == 0)
 			return pool->away;
 		int64_t until = pool->probing ? call->deadline_ms : pool->retry_ms;
 		if (until > call->deadline_ms)
 			until = call->deadline_ms;
-		struct timespec then = wait_timespec(until);
+		struct timespec then = wait_timespec(wait_step_ms(until));
 		pthread_cond_timedwait(&pool->changed, &pool->lock, &then);
 	}
 }

@@ -37,7 +37,6 @@ static void push(struct slot **list, struct slot *slot)
 int slot_take(struct call *call, struct slot **ret)
 {
 	struct redis_pool *pool = call->pool;
-	struct timespec deadline = wait_timespec(call->deadline_ms);
 	struct slot *slot = NULL;
 	int rc = 0;
 
@@ -48,7 +47,9 @@ int slot_take(struct call *call, struct slot **ret)
 			slot = pop(&pool->empty);
 		if (slot)
 			break;
-		rc = -pthread_cond_timedwait(&pool->changed, &pool->lock, &deadline);
+		struct timespec step = wait_timespec(wait_step_ms(call->deadline_ms));
+		pthread_cond_timedwait(&pool->changed, &pool->lock, &step);
+		rc = wait_left_ms(call->deadline_ms) > 0 ? 0 : -ETIMEDOUT;
 	}
 	pthread_mutex_unlock(&pool->lock);
 	if (!slot)

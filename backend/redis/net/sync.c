@@ -17,21 +17,33 @@ void written_note(struct redis_pool *pool, const struct slot *slot)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* Takes what is to be covered: which run of the server has it, "" if there is nothing. */
+static void written_take(struct redis_pool *pool, char run[RUN_MAX])
+{
+	pthread_mutex_lock(&pool->lock);
+	memcpy(run, pool->written_run, RUN_MAX);
+	*pool->written_run = '\0';
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* It is not covered yet. What was written meanwhile is on the same run or on a later one. */
+static void written_put_back(struct redis_pool *pool, const char run[RUN_MAX])
+{
+	pthread_mutex_lock(&pool->lock);
+	if (*run)
+		memcpy(pool->written_run, run, RUN_MAX);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 /*
  * A server that was started anew since something was written may have lost it: that is for the sync
  * to say, once; and it must not be made good by asking the new one (F4).
  */
-static int same_run(struct call *call, const struct slot *slot)
+static int run_check(const struct slot *slot, char run[RUN_MAX])
 {
-	struct redis_pool *pool = call->pool;
-
-	pthread_mutex_lock(&pool->lock);
-	bool same = !*pool->written_run || strcmp(pool->written_run, slot->link->run_id) == 0;
-	if (!same)
-		*pool->written_run = '\0';
-	pthread_mutex_unlock(&pool->lock);
-	if (same)
+	if (!*run || strcmp(run, slot->link->run_id) == 0)
 		return 0;
+	*run = '\0';
 	log_error("the Redis server was started anew before what was written last was known to be "
 		  "on its disk: it may be lost");
 	return -EIO;
@@ -95,7 +107,7 @@ static int sync_judge(struct call *call, redisReply *const *replies)
 	return -EIO;
 }
 
-static int sync_once(struct call *call, struct slot *slot)
+static int sync_once(struct call *call, struct slot *slot, char run[RUN_MAX])
 {
 	redisReply *replies[2] = {NULL, NULL};
 	int rc = slot_connect(call, slot, false);
@@ -106,7 +118,7 @@ static int sync_once(struct call *call, struct slot *slot)
 	 * command. */
 	if (*slot->link->facts.version && !slot->link->facts.waitaof)
 		return 0;
-	rc = same_run(call, slot);
+	rc = run_check(slot, run);
 	if (rc < 0)
 		return rc;
 	rc = sync_ask(call, slot, replies);
@@ -118,6 +130,7 @@ static int sync_once(struct call *call, struct slot *slot)
 
 int redis_sync(struct redis_pool *pool)
 {
+	char run[RUN_MAX];
 	struct call call;
 	struct slot *slot;
 
@@ -125,9 +138,12 @@ int redis_sync(struct redis_pool *pool)
 	int rc = slot_take(&call, &slot);
 	if (rc < 0)
 		return rc;
+	written_take(pool, run);
 	do {
-		rc = sync_once(&call, slot);
+		rc = sync_once(&call, slot, run);
 	} while (rc == -EAGAIN);
+	if (rc < 0)
+		written_put_back(pool, run);
 	slot_give(&call, slot);
 	return rc;
 }

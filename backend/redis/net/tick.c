@@ -2,8 +2,6 @@
  */
 #include "inside.h"
 
-#include "base/clock.h"
-
 enum {
 	EVERY_MS = 2000,
 	MOST_MS = 500, /* whoever ticks has more to do */
@@ -35,7 +33,7 @@ void tokens_keep(struct call *call, struct slot *slot)
 static void tick_note(struct redis_pool *pool, const struct slot *slot)
 {
 	pthread_mutex_lock(&pool->lock);
-	pool->clock_offset_ms = slot->link->clock_offset_ms;
+	server_clock_take(&pool->clock, &slot->link->clock);
 	pool->ticked_ms = wait_now_ms();
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -51,9 +49,9 @@ static void tick_once(struct call *call, struct slot *slot)
 	redis_args_add(&time, "TIME");
 	keep_command(call->pool, &keep);
 	const struct redis_args both[] = {time, keep};
-	int64_t before_ms = clock_now_ms(clock_steady());
+	int64_t before_us = server_clock_local_us();
 	if (slot_exchange(call, slot, both, 2, replies) == 0) {
-		link_learn_clock(slot->link, replies[0], before_ms);
+		server_clock_read(&slot->link->clock, replies[0], before_us);
 		tick_note(call->pool, slot);
 	}
 	freeReplyObject(replies[0]);

@@ -13,7 +13,7 @@ int wait_poll(const struct waiter *waiter, struct pollfd *fds, unsigned count, i
 		all[i + 1] = fds[i];
 	for (;;) {
 		int left = wait_left_ms(deadline_ms);
-		int step = waiter->on_step && left > WAIT_STEP_MS ? WAIT_STEP_MS : left;
+		int step = left > WAIT_STEP_MS ? WAIT_STEP_MS : left;
 		int ready = poll(all, count + 1, step);
 		if (ready < 0 && errno != EINTR)
 			return -errno;
@@ -23,7 +23,7 @@ int wait_poll(const struct waiter *waiter, struct pollfd *fds, unsigned count, i
 			fds[i].revents = all[i + 1].revents;
 		if (ready > 0 || (ready == 0 && step == left))
 			return ready;
-		if (ready == 0)
+		if (ready == 0 && waiter->on_step)
 			waiter->on_step(waiter->arg);
 	}
 }

@@ -2,6 +2,8 @@
  * test. */
 #pragma once
 
+#include "base/interrupt.h"
+
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -16,12 +18,20 @@ static inline int64_t wait_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* What is left, for poll(): never less than 0. */
+/* What is left, for poll(): never less than 0. Nothing, if nobody wants the outcome any more. */
 static inline int wait_left_ms(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - wait_now_ms();
+	int64_t left = interrupt_is_asked() ? 0 : deadline_ms - wait_now_ms();
 
 	return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/* The next instant at which to look whether the outcome is wanted still. */
+static inline int64_t wait_step_ms(int64_t deadline_ms)
+{
+	int64_t next = wait_now_ms() + INTERRUPT_STEP_MS;
+
+	return next < deadline_ms ? next : deadline_ms;
 }
 
 static inline struct timespec wait_timespec(int64_t ms)
@@ -36,7 +46,7 @@ struct waiter {
 	void *arg;
 };
 
-enum { WAIT_STEP_MS = 250 };
+enum { WAIT_STEP_MS = INTERRUPT_STEP_MS };
 
 /*
  * Waits for one of up to WAIT_FDS descriptors. How many are ready; 0: the deadline has come;

@@ -112,14 +112,8 @@ int own_said(struct own_store *s, const redisReply *reply, struct thread_ref ref
 			own_lost(s, &info);
 		return -EIO;
 	}
-	if (says(reply, "gone")) {
-		struct thread_info info;
-		bool known = known_get(&s->known, ref.gen, &info);
-		return (known && known_is_lost(&s->known, info.id, own_now_ms(&s->store))) ||
-				       known_is_lost(&s->known, ref.id, own_now_ms(&s->store))
-			       ? -EIO
-			       : -ENOENT;
-	}
+	if (says(reply, "gone"))
+		return own_absent(s, ref);
 	return reply->elements == 0 ? -ENOENT : 0;
 }
 

@@ -38,6 +38,8 @@ struct own_store {
 	char storage[512]; /* what and where, without a password */
 
 	struct known known; /* known.h: locks itself */
+	/* The server was away and was not looked at since: what it lacks may be lost. */
+	atomic_bool unsettled;
 	struct { /* only the watch's thread uses it: notice.c */
 		struct own_told {
 			uint64_t gen;
@@ -55,6 +57,8 @@ struct own_store {
 	char epoch[33];
 	uint64_t revision_seen, number_seen; /* the highest: a store below it went back in time */
 	char went_back[256]; /* "" or the sentence */
+	char *memo; /* where this machine remembers epoch and numbers; NULL: nowhere. memo.c */
+	uint64_t memo_revision; /* as written there last */
 	uint64_t lost; /* threads, since the start */
 	int last_error; /* of the last write, -errno; 0: it was done */
 	int64_t unsure_until_ms; /* by clock_steady(): our own changes may be news to us, see call.c
@@ -107,9 +111,16 @@ void own_on_state(void *arg, bool up);
 void own_on_tick(void *arg);
 void own_notice(struct own_store *s, const struct store_notice *notice);
 
+/* memo.c: what a store that is mounted again is held against. The lock is held for none. */
+void memo_open(struct own_store *s);
+bool memo_read(struct own_store *s, char epoch[33], uint64_t *ret_revision, uint64_t *ret_number);
+void memo_keep(struct own_store *s); /* if something is new */
+
 /* loss.c */
 int own_epoch_begin(struct own_store *s, struct errtext *error);
 void own_loss_check(struct own_store *s); /* whether the store forgot or went back; tells of it */
+/* What of a thread that is not there: -EIO, it is lost; -ENOENT. gen 0: only its name is known. */
+int own_absent(struct own_store *s, struct thread_ref ref);
 void own_loss_look(struct own_store *s, uint64_t gen); /* whether this thread's data is gone */
 void own_lost(struct own_store *s, const struct thread_info *info);
 

@@ -91,14 +91,70 @@ static int make_epoch(struct own_store *s, char epoch[33])
 	return rc < 0 ? rc : read_epoch(s, epoch, &revision);
 }
 
+/* What is wrong with a store that has this epoch and revision; the lock is held. False: nothing. */
+static bool went_back(struct own_store *s, const char *epoch, uint64_t revision, const char *since)
+{
+	bool flushed = s->epoch[0] && strcmp(epoch, s->epoch) != 0;
+	if (!flushed && revision >= s->revision_seen)
+		return false;
+	if (flushed)
+		snprintf(s->went_back, sizeof(s->went_back),
+			"the server's data was flushed or replaced %s; what was in it before is "
+			"lost",
+			since);
+	else
+		snprintf(s->went_back, sizeof(s->went_back),
+			"the server went back in time %s (an older dump, or a failover that lost "
+			"writes): up to %llu changes are lost",
+			since, (unsigned long long)(s->revision_seen - revision));
+	return true;
+}
+
+/* Numbers and revisions go on where they were, whatever the store remembers. */
+static void go_forward(struct own_store *s, uint64_t revision, uint64_t number)
+{
+	enum { MARGIN = 1 << 20 }; /* what others may have been given meanwhile */
+	struct own_call call CLEAN_CALL = {0};
+	redis_args_add(&call.args, s->prefix);
+	redis_args_add(&call.args, "forward");
+	redis_args_add_unsigned(&call.args, revision + MARGIN);
+	redis_args_add_unsigned(&call.args, number + MARGIN);
+	if (own_write(s, &script_set, &call, false, "") < 0)
+		log_warning("%s: numbers could not be moved on behind those given out", s->storage);
+}
+
+/* The store as it is now is what later looks are held against. */
+static int take_epoch(struct own_store *s, char epoch[33], uint64_t revision)
+{
+	bool writes = !s->options.read_only && !s->options.peek;
+	int rc = !epoch[0] && writes ? make_epoch(s, epoch) : 0;
+	pthread_mutex_lock(&s->lock);
+	memcpy(s->epoch, rc < 0 ? "" : epoch, rc < 0 ? 1 : sizeof(s->epoch));
+	s->revision_seen = revision;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 int own_epoch_begin(struct own_store *s, struct errtext *error)
 {
-	int rc = read_epoch(s, s->epoch, &s->revision_seen);
-	if (rc == 0 && !s->epoch[0] && !s->options.read_only && !s->options.peek)
-		rc = make_epoch(s, s->epoch);
+	char epoch[33];
+	uint64_t revision;
+	memo_open(s);
+	if (!memo_read(s, s->epoch, &s->revision_seen, &s->number_seen))
+		s->epoch[0] = '\0';
+	int rc = read_epoch(s, epoch, &revision);
+	bool back = rc == 0 && went_back(s, epoch, revision, "since it was mounted here last");
+	uint64_t seen = s->revision_seen;
+	if (rc == 0)
+		rc = take_epoch(s, epoch, revision);
 	if (rc < 0)
-		errtext_set(error, rc, "%s cannot be read: %s", s->storage, strerror(-rc));
-	return rc;
+		return errtext_set(error, rc, "%s cannot be read: %s", s->storage, strerror(-rc));
+	if (!back)
+		return 0;
+	log_error("%s: %s", s->storage, s->went_back);
+	if (!s->options.read_only)
+		go_forward(s, seen, s->number_seen);
+	return 0;
 }
 
 /* Of known threads those whose rows are gone too. */
@@ -129,19 +185,6 @@ static void find_lost(struct own_store *s)
 	}
 }
 
-/* Numbers and revisions go on where they were, whatever the store remembers. */
-static void go_forward(struct own_store *s, uint64_t revision, uint64_t number)
-{
-	enum { MARGIN = 1 << 20 }; /* what others may have been given meanwhile */
-	struct own_call call CLEAN_CALL = {0};
-	redis_args_add(&call.args, s->prefix);
-	redis_args_add(&call.args, "forward");
-	redis_args_add_unsigned(&call.args, revision + MARGIN);
-	redis_args_add_unsigned(&call.args, number + MARGIN);
-	if (own_write(s, &script_set, &call, false, "") < 0)
-		log_warning("%s: numbers could not be moved on behind those given out", s->storage);
-}
-
 void own_loss_check(struct own_store *s)
 {
 	char epoch[33];
@@ -149,30 +192,28 @@ void own_loss_check(struct own_store *s)
 	if (read_epoch(s, epoch, &revision) < 0)
 		return;
 	pthread_mutex_lock(&s->lock);
-	bool flushed = s->epoch[0] && strcmp(epoch, s->epoch) != 0;
-	bool back = flushed || revision < s->revision_seen;
+	bool back = went_back(s, epoch, revision, "while this was mounted");
 	uint64_t seen = s->revision_seen, number = s->number_seen;
-	if (back)
-		snprintf(s->went_back, sizeof(s->went_back),
-			flushed ? "the server's data was flushed or replaced while this was "
-				  "mounted; what was in it before is lost"
-				: "the server went back in time (an older dump, or a failover that "
-				  "lost writes): up to %llu changes are lost",
-			(unsigned long long)(seen - revision));
 	if (!back && revision > seen)
 		s->revision_seen = revision;
 	pthread_mutex_unlock(&s->lock);
-	if (!back)
-		return;
-	log_error("%s: %s", s->storage, s->went_back);
-	find_lost(s);
-	bool writes = !s->options.read_only && !s->options.peek;
-	if (!epoch[0] && (!writes || make_epoch(s, epoch) < 0))
-		epoch[0] = '\0';
-	if (writes)
-		go_forward(s, seen, number);
-	pthread_mutex_lock(&s->lock);
-	memcpy(s->epoch, epoch, sizeof(s->epoch));
-	s->revision_seen = revision;
-	pthread_mutex_unlock(&s->lock);
+	if (back) {
+		log_error("%s: %s", s->storage, s->went_back);
+		find_lost(s);
+		(void)take_epoch(s, epoch, revision); /* the next look tries again */
+		if (!s->options.read_only && !s->options.peek)
+			go_forward(s, seen, number);
+	}
+	atomic_store(&s->unsettled, false);
+	memo_keep(s);
+}
+
+int own_absent(struct own_store *s, struct thread_ref ref)
+{
+	struct thread_info info;
+	if (atomic_load(&s->unsettled))
+		own_loss_check(s);
+	if (known_get(&s->known, ref.gen, &info))
+		ref.id = info.id;
+	return known_is_lost(&s->known, ref.id, own_now_ms(&s->store)) ? -EIO : -ENOENT;
 }

@@ -123,7 +123,9 @@ void own_on_state(void *arg, bool up)
 {
 	struct own_store *s = arg;
 	s->heard.count = 0;
-	if (up)
+	if (!up)
+		atomic_store(&s->unsettled, true);
+	else
 		own_loss_check(s);
 	own_notice(s, &(struct store_notice){.kind = up ? NOTICE_UP : NOTICE_DOWN, .id = ""});
 }

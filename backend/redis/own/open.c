@@ -2,6 +2,7 @@
 #include "own_store.h"
 
 #include "inside.h"
+#include "rules.h"
 
 #include "base/log.h"
 #include "base/utf8.h"
@@ -15,7 +16,7 @@ int64_t own_now_ms(struct store *store)
 	struct own_store *s = (struct own_store *)store;
 	if (s->clock)
 		return clock_now_ms(s->clock);
-	return clock_now_ms(clock_steady()) + redis_pool_clock_offset_ms(s->pool);
+	return redis_pool_now_ms(s->pool);
 }
 
 /* Nothing of ours is under way any more: nobody will ask for its outcome. */
@@ -28,13 +29,25 @@ static void drop_tokens(struct own_store *s)
 		log_debug("%s: the tokens stay until they expire", s->storage);
 }
 
-static void own_free(struct own_store *s)
+/* A server that is away is not waited for: claims and tokens end by themselves. */
+static void leave(struct own_store *s)
 {
+	bool up = redis_pool_is_up(s->pool, NULL);
+	if (!up)
+		redis_pool_shutdown(s->pool);
 	redis_watch_stop(s->watch);
-	if (s->pool && !s->options.read_only && !s->options.peek) {
+	if (up && !s->options.read_only && !s->options.peek) {
 		own_claims_drop(s);
 		drop_tokens(s);
 	}
+}
+
+static void own_free(struct own_store *s)
+{
+	if (s->pool)
+		leave(s);
+	memo_keep(s);
+	free(s->memo);
 	redis_pool_close(s->pool);
 	redis_url_done(&s->url);
 	known_done(&s->known);
@@ -80,6 +93,7 @@ static const struct store_ops own_ops = {
 	.purge = own_purge,
 	.ledger_add = own_ledger_add,
 	.ledger_list = own_ledger_list,
+	.lost_next = rules_lost_none,
 	.usage = own_usage,
 	.health = own_health,
 	.check = own_check,
@@ -132,9 +146,10 @@ static int look_at_server(struct own_store *s, struct errtext *error)
 	if (rc < 0 || reads)
 		return rc;
 	if (s->server.problem[0])
-		log_warning("%s: %s", s->storage, s->server.problem);
+		log_warning("warning: %s: %s", s->storage, s->server.problem);
 	if (!s->url.tls && !redis_url_is_local(&s->url))
-		log_warning("%s: passwords and conversations cross the network in the clear; use "
+		log_warning("warning: %s: passwords and conversations cross the network in the "
+			    "clear; use "
 			    "rediss:// or a tunnel",
 			s->storage);
 	return 0;

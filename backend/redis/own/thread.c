@@ -25,7 +25,7 @@ int own_thread_find(struct store *store, const char *id, struct thread_info *ret
 	if (rc < 0)
 		return rc;
 	if (call.reply->elements == 0)
-		return known_is_lost(&s->known, id, own_now_ms(store)) ? -EIO : -ENOENT;
+		return own_absent(s, (struct thread_ref){.id = id});
 	if (own_number_parse(call.reply->element[0], &gen) < 0)
 		return -EIO;
 	rc = own_take_row(s, call.reply, 1, gen, &info);
@@ -50,10 +50,7 @@ int own_thread_stat(struct store *store, struct thread_ref ref, struct thread_in
 		return rc;
 	if (own_string_at(call.reply, 0))
 		return own_take_row(s, call.reply, 0, ref.gen, ret);
-	struct thread_info info;
-	bool known = known_get(&s->known, ref.gen, &info);
-	return known_is_lost(&s->known, known ? info.id : ref.id, own_now_ms(store)) ? -EIO
-										     : -ENOENT;
+	return own_absent(s, ref);
 }
 
 int own_thread_create(struct store *store, const struct thread_info *info, unsigned flags,

@@ -1,0 +1,367 @@
+/* A change goes into Redis: what the thread will be, and the checks and commands that make it so.
+ */
+#include "draft.h"
+
+#include "codecs/zen_value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Replaces *value by what a step has made of it; `r` is what that step returned. */
+static int value_next(struct blob **value, struct blob *next, int r)
+{
+	if (r < 0)
+		return r == -EBADMSG ? -EIO : r;
+	blob_unref(*value);
+	*value = next;
+	return 0;
+}
+
+static int value_added(struct draft *d, struct blob **value)
+{
+	size_t count = 0;
+	int64_t updated = d->wanted.set & SET_MTIME ? d->wanted.mtime_ns : d->time_ns;
+	struct blob **elements = calloc(d->count + 1, sizeof(*elements)), *next = NULL;
+	if (!elements)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->count; i++)
+		if (d->turns[i].added && !d->turns[i].removed)
+			elements[count++] = d->turns[i].element->bytes;
+	int r = 0;
+	if (count > 0) {
+		r = zen_value_append(
+			blob_data(*value), blob_size(*value), elements, count, updated, &next);
+		r = value_next(value, next, r);
+	}
+	free(elements);
+	return r;
+}
+
+/* The whole value as it will be. */
+static int value_make(struct draft *d, struct blob **ret)
+{
+	CLEAN_BLOB struct blob *value = blob_ref(d->image->raw.value);
+	struct blob *next = NULL;
+	int r = 0;
+	for (size_t i = 0; i < d->count && r == 0; i++) {
+		if (!d->turns[i].changed || d->turns[i].removed)
+			continue;
+		r = zen_value_replace(blob_data(value), blob_size(value), i,
+			d->turns[i].element->bytes, LAYOUT_TIME_NONE, &next);
+		r = value_next(&value, next, r);
+	}
+	for (size_t i = d->count; i-- > 0 && r == 0 && d->turns[i].removed;) {
+		r = zen_value_remove_last(
+			blob_data(value), blob_size(value), LAYOUT_TIME_NONE, &next);
+		r = value_next(&value, next, r);
+	}
+	if (r == 0)
+		r = value_added(d, &value);
+	if (r == 0 && d->own) {
+		r = zen_value_set_own(
+			blob_data(value), blob_size(value), d->own, LAYOUT_TIME_NONE, &next);
+		r = value_next(&value, next, r);
+	}
+	if (r == 0) {
+		*ret = value;
+		value = NULL;
+	}
+	return r;
+}
+
+static int list_make(struct draft *d, struct raw *raw)
+{
+	raw->elements = calloc(d->count + 1, sizeof(*raw->elements));
+	if (!raw->elements)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->count; i++)
+		if (!d->turns[i].removed)
+			raw->elements[raw->count++] = element_ref(d->turns[i].element);
+	raw->there = raw->count > 0;
+	return 0;
+}
+
+static bool adds(const struct draft *d)
+{
+	return d->count > 0 && d->turns[d->count - 1].added;
+}
+
+/* The turns as they will be lend themselves to the new image, so that none is decoded again. */
+static int image_make(struct draft *d, struct raw *raw, struct image **ret)
+{
+	struct image before = {.raw = {0}};
+	struct image_rules rules = layout_rules(d->s, d->place->gen);
+	struct element **elements = calloc(d->count + 1, sizeof(*elements));
+	if (!elements) {
+		raw_done(raw);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < d->count; i++)
+		elements[i] = d->turns[i].element;
+	before.raw.elements = elements;
+	before.raw.count = d->count;
+	int r = image_build(&rules, d->place, raw, &before, ret);
+	free(elements);
+	return r;
+}
+
+int draft_image(struct draft *d, struct image **ret)
+{
+	const struct raw *was = &d->image->raw;
+	struct raw raw = {.there = was->there,
+		.deadline_ms = d->life.deadline_ms,
+		.created_ns = was->created_ns,
+		.updated_ns = was->updated_ns};
+	int r = d->s->layout->kind == LAYOUT_VALUE ? value_make(d, &raw.value) : list_make(d, &raw);
+	if (r == 0 && d->s->layout->kind == LAYOUT_LIST) {
+		if (raw.there)
+			side_remove(&d->side, "made");
+		else
+			r = side_put_text(&d->side, "made", "1");
+	}
+	if (r == 0 && d->s->layout->session && adds(d))
+		raw.updated_ns = d->time_ns / 1000000000 * 1000000000;
+	if (r == 0)
+		r = side_map_copy(&d->side, &raw.side);
+	if (r < 0) {
+		raw_done(&raw);
+		return r;
+	}
+	return image_make(d, &raw, ret);
+}
+
+static void add_key(struct redis_args *args, const struct keys *keys)
+{
+	redis_args_add_bytes(args, keys->place->key, keys->place->key_size);
+}
+
+static void add_side(struct redis_args *args, const struct keys *keys)
+{
+	redis_args_add_bytes(args, keys->side, keys->side_size);
+}
+
+static void put_value(struct draft *d, const struct keys *keys, const struct image *image,
+	struct server_step *step)
+{
+	const struct blob *was = d->image->raw.value, *now = image->raw.value;
+	struct redis_args *args = server_step_check_blob(step, was, 2);
+	redis_args_add(args, "GET");
+	add_key(args, keys);
+	if (blob_same(was, now))
+		return;
+	args = server_step_command(step, 4);
+	redis_args_add(args, "SET");
+	add_key(args, keys);
+	redis_args_add_blob(args, now);
+	redis_args_add(args, "KEEPTTL");
+}
+
+/* Where turn `number` lies: from the end in a list whose newest is first, for there it stays. */
+static int64_t list_index(const struct draft *d, size_t number)
+{
+	return d->s->layout->newest_first ? -(int64_t)number : (int64_t)number - 1;
+}
+
+static void check_element(
+	struct draft *d, const struct keys *keys, size_t number, struct server_step *step)
+{
+	const struct raw *was = &d->image->raw;
+	struct redis_args *args = server_step_check_blob(step, was->elements[number - 1]->bytes, 3);
+	redis_args_add(args, "LINDEX");
+	add_key(args, keys);
+	redis_args_add_number(args, list_index(d, number));
+}
+
+static void list_changed(struct draft *d, const struct keys *keys, struct server_step *step)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct draft_turn *turn = &d->turns[i];
+		if (turn->added || !(turn->changed || turn->removed))
+			continue;
+		check_element(d, keys, i + 1, step);
+		if (turn->removed)
+			continue;
+		struct redis_args *args = server_step_command(step, 4);
+		redis_args_add(args, "LSET");
+		add_key(args, keys);
+		redis_args_add_number(args, list_index(d, i + 1));
+		redis_args_add_blob(args, turn->element->bytes);
+	}
+}
+
+static void list_pushed(struct draft *d, const struct keys *keys, struct server_step *step)
+{
+	bool first = d->s->layout->newest_first;
+	for (size_t i = d->count; i-- > 0 && d->turns[i].removed;) {
+		struct redis_args *args = server_step_command(step, 2);
+		redis_args_add(args, first ? "LPOP" : "RPOP");
+		add_key(args, keys);
+	}
+	for (size_t i = 0; i < d->count; i++) {
+		if (!d->turns[i].added)
+			continue;
+		struct redis_args *args = server_step_command(step, 3);
+		redis_args_add(args, first ? "LPUSH" : "RPUSH");
+		add_key(args, keys);
+		redis_args_add_blob(args, d->turns[i].element->bytes);
+	}
+}
+
+static void put_list(struct draft *d, const struct keys *keys, struct server_step *step)
+{
+	bool sized = d->count > 0 && (adds(d) || d->turns[d->count - 1].removed);
+	struct redis_args *args;
+	if (sized || !d->image->raw.there) {
+		args = server_step_check_number(step, d->image->raw.count, 2);
+		redis_args_add(args, "LLEN");
+		add_key(args, keys);
+	} else {
+		args = server_step_check(step, "1", 2);
+		redis_args_add(args, "EXISTS");
+		add_key(args, keys);
+	}
+	if (!d->image->raw.there) {
+		args = server_step_check(step, "1", 3);
+		redis_args_add(args, "HEXISTS");
+		add_side(args, keys);
+		redis_args_add(args, "made");
+	}
+	list_changed(d, keys, step);
+	list_pushed(d, keys, step);
+}
+
+static bool is_quiet(const struct side_field *field)
+{
+	return side_name_after(field, "ours:") || side_name_after(field, "claim:");
+}
+
+/* Both maps are in order of name: what differs is set or dropped. Whether others must know. */
+static bool put_side(struct draft *d, const struct keys *keys, struct server_step *step)
+{
+	const struct side_map *was = &d->image->raw.side, *now = &d->side;
+	bool loud = false;
+	for (size_t i = 0; i < now->count; i++) {
+		const struct side_field *field = &now->items[i];
+		const struct blob *before = side_get(was, blob_data(field->name));
+		if (before && blob_same(before, field->value))
+			continue;
+		struct redis_args *args = server_step_command(step, 4);
+		redis_args_add(args, "HSET");
+		add_side(args, keys);
+		redis_args_add_blob(args, field->name);
+		redis_args_add_blob(args, field->value);
+		loud = loud || !is_quiet(field);
+	}
+	for (size_t i = 0; i < was->count; i++) {
+		const struct side_field *field = &was->items[i];
+		if (side_get(now, blob_data(field->name)))
+			continue;
+		struct redis_args *args = server_step_command(step, 3);
+		redis_args_add(args, "HDEL");
+		add_side(args, keys);
+		redis_args_add_blob(args, field->name);
+		loud = loud || !is_quiet(field);
+	}
+	return loud;
+}
+
+/* No two steps that change what turnfs keeps may cross. `image` is nobody else's yet. */
+static int put_rev(
+	struct draft *d, const struct keys *keys, struct image *image, struct server_step *step)
+{
+	char rev[24];
+	snprintf(rev, sizeof(rev), "%llu", (unsigned long long)random_number());
+	int r = side_put_text(&image->raw.side, "rev", rev);
+	if (r < 0)
+		return r;
+	struct redis_args *args =
+		server_step_check_blob(step, side_get(&d->image->raw.side, "rev"), 3);
+	redis_args_add(args, "HGET");
+	add_side(args, keys);
+	redis_args_add(args, "rev");
+	args = server_step_command(step, 4);
+	redis_args_add(args, "HSET");
+	add_side(args, keys);
+	redis_args_add(args, "rev");
+	redis_args_add_blob(args, side_get(&image->raw.side, "rev"));
+	return 0;
+}
+
+static void put_contents(struct draft *d, const struct keys *keys, struct server_step *step)
+{
+	for (size_t i = 0; i < d->content_count; i++) {
+		const struct draft_content *c = &d->contents[i];
+		struct redis_args *args = server_step_command(step, c->content ? 4 : 3);
+		redis_args_add(args, c->content ? "HSET" : "HDEL");
+		redis_args_add_bytes(args, keys->files, keys->files_size);
+		redis_args_add_unsigned(args, c->field);
+		if (c->content)
+			redis_args_add_blob(args, c->content);
+	}
+}
+
+static int emit(
+	struct draft *d, const struct keys *keys, struct image *image, struct server_step *step)
+{
+	const struct layout *layout = d->s->layout;
+	if (layout->kind == LAYOUT_VALUE)
+		put_value(d, keys, image, step);
+	else
+		put_list(d, keys, step);
+	if (adds(d))
+		life_trim(d->s, keys, step);
+	if (adds(d))
+		life_session(d->s, keys, d->time_ns, step);
+	size_t before = step->command_count;
+	bool loud = put_side(d, keys, step);
+	put_contents(d, keys, step);
+	bool sides = step->command_count > before;
+	int r = loud ? put_rev(d, keys, image, step) : 0;
+	if (d->life.renews || sides)
+		life_set(&d->life, keys, image->raw.there, step);
+	return r;
+}
+
+/* Nothing is left of turns that go but what they were. */
+static void forget_removed(struct draft *d)
+{
+	char field[32];
+	for (size_t i = 0; i < d->count; i++) {
+		if (!d->turns[i].removed)
+			continue;
+		snprintf(field, sizeof(field), "turn:%zu", i + 1);
+		side_remove(&d->side, field);
+		snprintf(field, sizeof(field), "ours:%016llx",
+			(unsigned long long)element_identity(d->turns[i].element));
+		side_remove(&d->side, field);
+	}
+}
+
+int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struct image **ret_image)
+{
+	CLEAN_IMAGE struct image *image = NULL;
+	CLEAN_KEYS struct keys keys = {0};
+	CLEAN_SERVER_STEP struct server_step step = {0};
+	int64_t now_ms;
+	forget_removed(d);
+	int r = draft_check(d);
+	if (r == 0)
+		r = draft_image(d, &image);
+	if (r == 0)
+		r = draft_records(d, &image);
+	if (r == 0)
+		r = keys_init(d->s, d->place, &keys);
+	if (r == 0)
+		r = emit(d, &keys, image, &step);
+	if (r == 0)
+		r = server_step_run(d->s, &keys, &step, flags & STORE_DURABLE, &now_ms, NULL);
+	if (r < 0)
+		return r;
+	life_exact(&d->life, now_ms);
+	image->raw.deadline_ms = image->info.deadline_ms = d->life.deadline_ms;
+	layout_wrote(d->s, d->place->gen, d->told, image, d->life.deadline_ms, ret);
+	*ret_image = image;
+	image = NULL;
+	return 0;
+}

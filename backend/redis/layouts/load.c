@@ -1,0 +1,347 @@
+/* Reading a thread whole, and how long what was read may be used. */
+#include "inside.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct redis_script script_load = {"layout_load", SCRIPT_READS, lua_layout_load};
+
+struct image_rules layout_rules(struct layout_store *s, uint64_t gen)
+{
+	struct image_rules rules = {.layout = s->layout, .uid = s->uid, .gid = s->gid};
+	pthread_mutex_lock(&s->mutex);
+	const struct entry *entry = index_find_gen(s, gen);
+	rules.longest_ms = s->longest_ms;
+	rules.left_ms = entry ? entry->left_ms : 0;
+	pthread_mutex_unlock(&s->mutex);
+	return rules;
+}
+
+static bool is_text(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING;
+}
+
+/* The fields of HGETALL. 0, -ENOMEM, -EIO: they are no such reply. */
+static int take_side(const redisReply *reply, struct side_map *ret)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2)
+		return -EIO;
+	int r = 0;
+	for (size_t i = 0; i < reply->elements && r == 0; i += 2) {
+		const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+		if (!is_text(name) || !is_text(value))
+			return -EIO;
+		CLEAN_BLOB struct blob *field = blob_new(name->str, name->len);
+		CLEAN_BLOB struct blob *text = blob_new(value->str, value->len);
+		r = field && text ? side_put(ret, field, text) : -ENOMEM;
+	}
+	return r;
+}
+
+static int take_list(struct layout_store *s, const redisReply *reply, const struct image *before,
+	struct raw *raw)
+{
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return -EIO;
+	size_t count = reply->elements < STORE_TURN_MAX ? reply->elements : STORE_TURN_MAX;
+	raw->elements = calloc(count + 1, sizeof(*raw->elements));
+	if (!raw->elements)
+		return -ENOMEM;
+	for (; raw->count < count; raw->count++) {
+		size_t at = s->layout->newest_first ? reply->elements - 1 - raw->count : raw->count;
+		const redisReply *text = reply->element[at];
+		CLEAN_BLOB struct blob *bytes =
+			is_text(text) ? blob_new(text->str, text->len) : NULL;
+		int r = bytes ? image_element(s->layout, before, raw->count, bytes,
+					&raw->elements[raw->count])
+			      : -ENOMEM;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int64_t seconds_ns(const redisReply *reply)
+{
+	char *end;
+	double seconds = strtod(reply->str, &end);
+	bool sane = *reply->str && !*end && seconds > 0 && seconds < 1e10;
+	return sane ? (int64_t)(seconds * 1e9) : LAYOUT_TIME_NONE;
+}
+
+static void take_times(struct layout_store *s, const redisReply *reply, struct raw *raw)
+{
+	const struct layout_session *session = s->layout->session;
+	for (size_t i = 0; session && i + 1 < reply->elements; i += 2) {
+		const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+		if (!is_text(name) || !is_text(value))
+			continue;
+		if (!strcmp(name->str, session->created))
+			raw->created_ns = seconds_ns(value);
+		else if (!strcmp(name->str, session->updated))
+			raw->updated_ns = seconds_ns(value);
+	}
+}
+
+static int take(struct layout_store *s, const redisReply *reply, const struct image *before,
+	struct raw *raw)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5 ||
+		!is_text(reply->element[0]) || reply->element[1]->type != REDIS_REPLY_INTEGER ||
+		reply->element[4]->type != REDIS_REPLY_ARRAY)
+		return -EIO;
+	const char *kind = reply->element[0]->str;
+	bool value = s->layout->kind == LAYOUT_VALUE;
+	int64_t deadline = reply->element[1]->integer;
+	raw->there = !strcmp(kind, value ? "string" : "list");
+	if (!raw->there && strcmp(kind, "none") != 0)
+		return -EBADMSG;
+	raw->deadline_ms = deadline < 0 ? STORE_DEADLINE_NEVER : deadline;
+	int r = take_side(reply->element[3], &raw->side);
+	take_times(s, reply->element[4], raw);
+	if (r < 0 || !raw->there)
+		return r;
+	if (!value)
+		return take_list(s, reply->element[2], before, raw);
+	if (!is_text(reply->element[2]))
+		return -EIO;
+	raw->value = blob_new(reply->element[2]->str, reply->element[2]->len);
+	return raw->value ? 0 : -ENOMEM;
+}
+
+/* The thread as the server has it now. */
+static int fetch(
+	struct layout_store *s, struct place *place, const struct image *before, struct image **ret)
+{
+	CLEAN_KEYS struct keys keys = {0};
+	CLEAN_ARGS struct redis_args args = {0};
+	redisReply *reply;
+	int r = keys_init(s, place, &keys);
+	if (r < 0)
+		return r;
+	redis_args_add_bytes(&args, place->key, place->key_size);
+	redis_args_add_bytes(&args, keys.side, keys.side_size);
+	if (keys.session)
+		redis_args_add_bytes(&args, keys.session, keys.session_size);
+	redis_args_add(&args, s->layout->kind == LAYOUT_VALUE ? "string" : "list");
+	r = redis_read_script(
+		s->pool, &script_load, keys.session ? 3 : 2, &args, place->id, &reply);
+	if (r < 0)
+		return r;
+	struct raw raw = {.created_ns = LAYOUT_TIME_NONE, .updated_ns = LAYOUT_TIME_NONE};
+	r = take(s, reply, before, &raw);
+	freeReplyObject(reply);
+	if (r < 0) {
+		raw_done(&raw);
+		return r;
+	}
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, place->gen);
+	if (entry)
+		index_deadline(s, entry, raw.deadline_ms, true);
+	pthread_mutex_unlock(&s->mutex);
+	struct image_rules rules = layout_rules(s, place->gen);
+	return image_build(&rules, place, &raw, before, ret);
+}
+
+/* Renewals of the same thread come within this of one another by no one's will. */
+static bool deadline_moved(int64_t a, int64_t b)
+{
+	int64_t apart = a > b ? a - b : b - a;
+	return apart > 20 || (a == STORE_DEADLINE_NEVER) != (b == STORE_DEADLINE_NEVER);
+}
+
+static bool is_usual(struct layout_store *s, const struct entry *entry)
+{
+	return layout_id_usual(s->layout, entry->place->text, entry->place->text_size);
+}
+
+/* What a read or a step of ours has made of it. Under the mutex. */
+static void take_image(struct layout_store *s, struct entry *entry, struct image *image)
+{
+	bool moved =
+		!entry->info || deadline_moved(entry->info->deadline_ms, image->raw.deadline_ms);
+	bool changed = !entry->loaded || entry->digest != image->digest || entry->gone_ms || moved;
+	if (!entry->info)
+		entry->info = malloc(sizeof(*entry->info));
+	if (!entry->info)
+		return;
+	if (changed) {
+		if (entry->loaded && entry->digest != image->digest)
+			entry->seen_ns = clock_wall_ns();
+		entry->revision = index_revision(s);
+	}
+	if (entry->broken && is_usual(s, entry))
+		s->broken--;
+	entry->loaded = entry->listed = true;
+	entry->broken = entry->reported = false;
+	entry->digest = image->digest;
+	entry->gone_ms = 0;
+	entry->lost_data = false;
+	entry->count = (uint32_t)image->raw.count;
+	entry->ours = (uint32_t)image->ours_count;
+	entry->lost = (uint32_t)image->lost_count;
+	*entry->info = image->info;
+	index_image(s, entry, image);
+}
+
+/* It is no thread: said once, until it is one again. Under the mutex; true: say it. */
+static bool take_broken(struct layout_store *s, struct entry *entry)
+{
+	bool say = !entry->reported;
+	if (!entry->broken && is_usual(s, entry))
+		s->broken++;
+	entry->broken = entry->reported = true;
+	entry->listed = entry->loaded; /* what was one reads EIO; what never was is not shown */
+	entry->revision = index_revision(s);
+	index_image(s, entry, NULL);
+	return say;
+}
+
+static void take_gone(struct layout_store *s, struct entry *entry)
+{
+	if (!entry->gone_ms) {
+		entry->gone_ms = layout_now(s);
+		entry->revision = index_revision(s);
+	}
+	index_image(s, entry, NULL);
+}
+
+static void say_lost(const struct image *image, uint32_t more)
+{
+	log_warning("thread %s: the chat server has written over %u turn%s of turnfs's; what was "
+		    "written is in .turnfs/lost/%s",
+		image->info.id, more, more == 1 ? "" : "s", image->info.id);
+}
+
+static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, struct image *image)
+{
+	bool say = false;
+	uint32_t lost = 0;
+	const char *id = image ? image->info.id : "";
+	char name[STORE_NAME_MAX + 1];
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	if (entry && r == 0) {
+		uint32_t before = entry->lost;
+		take_image(s, entry, image);
+		lost = entry->lost > before ? entry->lost - before : 0;
+		entry->fresh = s->up && entry->told == told;
+	} else if (entry && r == -ENOENT) {
+		take_gone(s, entry);
+	} else if (entry && r == -EBADMSG) {
+		say = take_broken(s, entry);
+		snprintf(name, sizeof(name), "%s", entry->place->id);
+		id = name;
+	}
+	pthread_mutex_unlock(&s->mutex);
+	if (lost)
+		say_lost(image, lost);
+	if (say)
+		log_warning(
+			"thread %s: what its key has is no thread of layout %s; it is not shown",
+			id, s->layout->name);
+	return r == -EBADMSG ? -EIO : r;
+}
+
+int layout_reload(struct layout_store *s, uint64_t gen, struct image **ret)
+{
+	CLEAN_IMAGE struct image *before = NULL;
+	struct image *image = NULL;
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	struct place *place = entry ? place_ref(entry->place) : NULL;
+	uint64_t told = entry ? entry->told : 0;
+	if (entry)
+		before = image_ref(entry->image);
+	pthread_mutex_unlock(&s->mutex);
+	if (!place)
+		return -ENOENT;
+	int r = fetch(s, place, before, &image);
+	r = settle(s, gen, told, r, image);
+	place_unref(place);
+	if (r < 0)
+		return r;
+	*ret = image;
+	return 0;
+}
+
+/* From memory, if it may be. Under the mutex. */
+static struct image *kept_image(struct layout_store *s, struct entry *entry)
+{
+	if (!s->up || !entry->fresh || !entry->image)
+		return NULL;
+	struct image *image = image_ref(entry->image);
+	index_image(s, entry, image); /* used last */
+	entry->fresh = true;
+	return image;
+}
+
+int layout_image(struct layout_store *s, uint64_t gen, struct image **ret, uint64_t *ret_revision)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	bool known = entry && !entry->gone_ms;
+	bool live = known && index_is_live(s, entry);
+	struct image *image = live ? kept_image(s, entry) : NULL;
+	bool ask = entry && !image && (live || !s->up);
+	pthread_mutex_unlock(&s->mutex);
+	int r = image ? 0 : ask ? layout_reload(s, gen, &image) : -ENOENT;
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->mutex);
+	entry = index_find_gen(s, gen);
+	if (entry && ret_revision)
+		*ret_revision = entry->revision;
+	pthread_mutex_unlock(&s->mutex);
+	*ret = image;
+	return 0;
+}
+
+int layout_info(struct layout_store *s, uint64_t gen, struct thread_info *ret)
+{
+	CLEAN_IMAGE struct image *image = NULL;
+	int r = layout_image(s, gen, &image, NULL);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	if (entry)
+		layout_known(s, entry, ret);
+	pthread_mutex_unlock(&s->mutex);
+	return entry ? 0 : -ENOENT;
+}
+
+uint64_t layout_told(struct layout_store *s, uint64_t gen)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	uint64_t told = entry ? entry->told : 0;
+	pthread_mutex_unlock(&s->mutex);
+	return told;
+}
+
+void layout_wrote(struct layout_store *s, uint64_t gen, uint64_t told, struct image *image,
+	int64_t deadline_ms, struct thread_info *ret)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	if (entry) {
+		bool fresh = s->up && entry->told == told;
+		entry->wrote_ms = layout_now(s);
+		entry->told++; /* reads that are under way may have seen it before */
+		index_deadline(s, entry, deadline_ms, false);
+		entry->gone_ms = 0;
+		if (image)
+			take_image(s, entry, image);
+		entry->fresh = image && fresh;
+		entry->revision = index_revision(s);
+		if (ret)
+			layout_known(s, entry, ret);
+	}
+	pthread_mutex_unlock(&s->mutex);
+}

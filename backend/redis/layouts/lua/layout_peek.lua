@@ -1,0 +1,26 @@
+-- What became of some keys: KEYS are pairs of a thread's key and its side key; ARGV[1] is the type that
+-- counts, ARGV[2] '1' as for scan.lua. For each pair {is it there (1 yes, 2 without turns; 4 more if it has
+-- a side key), deadline, elements, first element}.
+--@ layout_deadline
+local found = {}
+for i = 1, #KEYS, 2 do
+	local key, there, count, first = KEYS[i], 0, 0, ''
+	local lives = key
+	if redis.call('TYPE', key).ok == ARGV[1] then
+		there = 1
+		if ARGV[1] == 'list' then
+			count = redis.call('LLEN', key)
+			first = ARGV[2] == '1' and redis.call('LINDEX', key, 0) or ''
+		end
+	end
+	if redis.call('TYPE', KEYS[i + 1]).ok == 'hash' then
+		if there == 0 and redis.call('HEXISTS', KEYS[i + 1], 'made') == 1 then
+			there, lives = 2, KEYS[i + 1]
+		end
+		there = there + 4
+	end
+	local n = #found
+	found[n + 1], found[n + 2], found[n + 3], found[n + 4] =
+		there, deadline(lives), count, first
+end
+return found

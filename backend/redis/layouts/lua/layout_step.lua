@@ -1,0 +1,47 @@
+-- Some commands in one step, if some replies are as expected; else ESTALE, and nothing is done.
+-- ARGV from 3 on: the number of checks, each {expected, words, word…}; the number of commands, each
+-- {flag, words, word…}. A flag is '0', or a letter and the number of a word that is only known here:
+-- 't': a number less than the first command's reply, which a turn is called by; 'd': ms from now, which
+-- becomes the time itself. An absent reply is ''. Answers {ms of Unix time, first reply}.
+local at = 3
+local function take()
+	at = at + 1
+	return ARGV[at - 1]
+end
+local function command()
+	local words, count = {}, tonumber(take())
+	for i = 1, count do
+		words[i] = take()
+	end
+	return words
+end
+local function plain(reply)
+	if type(reply) == 'table' then
+		return reply.ok or ''
+	end
+	return reply or ''
+end
+
+for _ = 1, tonumber(take()) do
+	local expected = take()
+	if tostring(plain(redis.call(unpack(command())))) ~= expected then
+		return refuse('ESTALE')
+	end
+end
+local time = redis.call('TIME')
+if redis.replicate_commands then redis.replicate_commands() end
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local first
+for _ = 1, tonumber(take()) do
+	local flag, place = string.match(take(), '^(%a?)(%d+)$')
+	local words = command()
+	place = tonumber(place)
+	if flag == 't' then
+		words[place] = 'turn:' .. string.format('%d', first - tonumber(words[place]))
+	elseif flag == 'd' then
+		words[place] = string.format('%.0f', now + tonumber(words[place]))
+	end
+	local reply = plain(redis.call(unpack(words)))
+	first = first or reply
+end
+return finish{now, first or ''}

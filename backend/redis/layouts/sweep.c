@@ -1,0 +1,216 @@
+/* Finding all threads: a pass of SCAN over the keys, never KEYS; how it begins, and after a gap. */
+#include "inside.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCAN_COUNT = 1000, CURSOR_MAX = 24 };
+
+static const struct redis_script script_scan = {"layout_scan", SCRIPT_READS, lua_layout_scan};
+
+bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struct seen *ret)
+{
+	if (at + 2 >= reply->elements)
+		return false;
+	const redisReply *deadline = reply->element[at], *count = reply->element[at + 1];
+	const redisReply *first = reply->element[at + 2];
+	if (deadline->type != REDIS_REPLY_INTEGER || count->type != REDIS_REPLY_INTEGER ||
+		first->type != REDIS_REPLY_STRING)
+		return false;
+	*ret = (struct seen){.there = deadline->integer != -2,
+		.deadline_ms = deadline->integer < 0 ? STORE_DEADLINE_NEVER : deadline->integer,
+		.ours = true};
+	if (count->integer > 0)
+		ret->count =
+			count->integer < STORE_TURN_MAX ? (uint32_t)count->integer : STORE_TURN_MAX;
+	if (layout_is_bare(s->layout) && ret->count > 0) {
+		struct layout_turn turn = {0};
+		ret->ours = s->layout->codec->decode(first->str, first->len, &turn) == 0;
+		if (ret->ours)
+			layout_turn_done(&turn);
+	}
+	return true;
+}
+
+static void seen_gone(struct layout_store *s, struct entry *entry)
+{
+	if (entry->gone_ms)
+		return;
+	entry->gone_ms = layout_now(s);
+	entry->revision = index_revision(s);
+	index_image(s, entry, NULL);
+}
+
+bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen *seen)
+{
+	if (seen->there && !seen->ours && !entry->loaded) {
+		s->not_ours++;
+		if (entry->queued)
+			entry->listed = false;
+		else
+			index_forget(s, entry);
+		return false;
+	}
+	if (!seen->there) {
+		seen_gone(s, entry);
+		return true;
+	}
+	index_deadline(s, entry, seen->deadline_ms, true);
+	entry->lost_data = false;
+	if (entry->gone_ms) {
+		entry->gone_ms = 0;
+		entry->revision = index_revision(s);
+	}
+	entry->count = seen->count;
+	if (!entry->broken)
+		entry->listed = entry->loaded || layout_id_usual(s->layout, entry->place->text,
+							 entry->place->text_size);
+	return true;
+}
+
+/* One key of a page. A key whose name cannot be shown is not served, which is said once. */
+static void take_key(struct layout_store *s, const redisReply *key, const struct seen *seen,
+	uint64_t sweep, size_t *unnamed)
+{
+	if (!keys_match(s, key->str, key->len))
+		return;
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_get(s, key->str, key->len);
+	if (!entry) {
+		++*unnamed;
+	} else if (layout_seen(s, entry, seen)) {
+		entry->swept = sweep;
+		entry->fresh = false;
+		if (!entry->listed || entry->broken)
+			worker_add(s, entry); /* only its value tells */
+	}
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static int take_page(
+	struct layout_store *s, const redisReply *reply, uint64_t sweep, size_t *unnamed)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+		reply->element[0]->type != REDIS_REPLY_STRING)
+		return -EIO;
+	for (size_t i = 1; i + 3 < reply->elements; i += 4) {
+		struct seen seen;
+		if (reply->element[i]->type != REDIS_REPLY_STRING ||
+			!seen_read(s, reply, i + 1, &seen))
+			return -EIO;
+		if (seen.there)
+			take_key(s, reply->element[i], &seen, sweep, unnamed);
+	}
+	return 0;
+}
+
+static int scan_page(struct layout_store *s, const char *cursor, const char *pattern,
+	const char *type, redisReply **ret)
+{
+	CLEAN_ARGS struct redis_args args = {0};
+	redis_args_add(&args, cursor);
+	redis_args_add(&args, pattern);
+	redis_args_add_number(&args, SCAN_COUNT);
+	redis_args_add(&args, type);
+	redis_args_add(&args, layout_is_bare(s->layout) ? "1" : "0");
+	return redis_read_script(s->pool, &script_scan, 0, &args, "", ret);
+}
+
+/* `take` for each page of the keys that match. 0 or -errno. */
+static int scan(struct layout_store *s, const char *pattern, const char *type, uint64_t sweep,
+	size_t *unnamed,
+	int (*take)(
+		struct layout_store *s, const redisReply *reply, uint64_t sweep, size_t *unnamed))
+{
+	char cursor[CURSOR_MAX] = "0";
+	do {
+		redisReply *reply;
+		int r = scan_page(s, cursor, pattern, type, &reply);
+		if (r < 0)
+			return r;
+		r = take(s, reply, sweep, unnamed);
+		if (r == 0)
+			snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
+		freeReplyObject(reply);
+		if (r < 0)
+			return r;
+	} while (strcmp(cursor, "0") != 0);
+	return 0;
+}
+
+/* Whether a side key does not end with its thread. */
+static bool is_stale(const struct entry *entry, const redisReply *reply)
+{
+	int64_t ends = reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
+	if (entry->gone_ms)
+		return true;
+	if (ends < 0 || entry->deadline_ms == STORE_DEADLINE_NEVER)
+		return ends >= 0 || entry->deadline_ms != STORE_DEADLINE_NEVER;
+	return ends != entry->deadline_ms;
+}
+
+/*
+ * Side keys: of threads that have no turn yet, which have no other key; and of those whose turns
+ * of ours may have been overwritten while nobody looked.
+ */
+static int take_sides(
+	struct layout_store *s, const redisReply *reply, uint64_t sweep, size_t *unnamed)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+		reply->element[0]->type != REDIS_REPLY_STRING)
+		return -EIO;
+	for (size_t i = 1; i + 3 < reply->elements; i += 4) {
+		const redisReply *side = reply->element[i];
+		const char *key;
+		size_t size;
+		if (side->type != REDIS_REPLY_STRING ||
+			!keys_of_side(s, side->str, side->len, &key, &size))
+			continue;
+		pthread_mutex_lock(&s->mutex);
+		struct entry *entry = index_get(s, key, size);
+		if (entry && (entry->gone_ms || s->layout->kind == LAYOUT_VALUE)) {
+			entry->ours += entry->ours ? 0 : 1; /* until it has been read */
+			entry->side_stale = is_stale(entry, reply->element[i + 1]);
+			entry->swept = sweep;
+			worker_add(s, entry);
+		}
+		pthread_mutex_unlock(&s->mutex);
+	}
+	return 0;
+}
+
+/* Who was not found is looked at by name: it may have come while the pass went on. */
+static void queue_missing(struct layout_store *s, uint64_t sweep)
+{
+	pthread_mutex_lock(&s->mutex);
+	for (struct entry *e = s->by_gen; e; e = e->by_gen.next)
+		if (e->swept < sweep && !e->gone_ms)
+			worker_add(s, e);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+int layout_sweep(struct layout_store *s)
+{
+	size_t unnamed = 0;
+	char sides[256];
+	pthread_mutex_lock(&s->mutex);
+	uint64_t sweep = ++s->sweeps;
+	pthread_mutex_unlock(&s->mutex);
+	const char *type = s->layout->kind == LAYOUT_VALUE ? "string" : "list";
+	int r = scan(s, s->match, type, sweep, &unnamed, take_page);
+	snprintf(sides, sizeof(sides), "%s{*}", s->side);
+	if (r == 0)
+		r = scan(s, sides, "hash", sweep, &unnamed, take_sides);
+	if (r == -EIO)
+		log_error("the keys of layout %s cannot be listed", s->layout->name);
+	if (r < 0)
+		return r;
+	if (unnamed)
+		log_warning("%zu keys of layout %s have names too long to be shown; they are not",
+			unnamed, s->layout->name);
+	queue_missing(s, sweep);
+	return 0;
+}
