@@ -19,13 +19,27 @@ static int value_next(struct blob **value, struct blob *next, int r)
 	return 0;
 }
 
+static bool adds(const struct draft *d)
+{
+	return d->count > 0 && d->turns[d->count - 1].added;
+}
+
+/* Turns that are only added change nothing else of a value but its time, in microseconds. */
+static bool only_adds(const struct draft *d)
+{
+	bool only = adds(d) && !d->own;
+	for (size_t i = 0; i < d->count; i++)
+		only = only && !d->turns[i].removed && !d->turns[i].changed;
+	return only;
+}
+
 static int64_t updated_by(const struct draft *d)
 {
 	int64_t ns = d->wanted.set & SET_MTIME ? d->wanted.mtime_ns : d->time_ns;
 	return ns / 1000 * 1000;
 }
 
-static int value_added(struct draft *d, struct blob **value)
+static int value_added(struct draft *d, struct blob **value, struct zen_places *places)
 {
 	size_t count = 0;
 	struct blob **elements = calloc(d->count + 1, sizeof(*elements)), *next = NULL;
@@ -45,11 +59,12 @@ static int value_added(struct draft *d, struct blob **value)
 }
 
 /* The whole value as it will be. */
-static int value_make(struct draft *d, struct blob **ret)
+static int value_make(struct draft *d, struct zen_places *places, struct blob **ret)
 {
 	CLEAN_BLOB struct blob *value = blob_ref(d->image->raw.value);
 	struct blob *next = NULL;
 	int r = 0;
+	*places = only_adds(d) ? d->image->raw.places : (struct zen_places){0};
 	for (size_t i = 0; i < d->count && r == 0; i++) {
 		if (!d->turns[i].changed || d->turns[i].removed)
 			continue;
@@ -63,7 +78,7 @@ static int value_make(struct draft *d, struct blob **ret)
 		r = value_next(&value, next, r);
 	}
 	if (r == 0)
-		r = value_added(d, &value);
+		r = value_added(d, &value, places);
 	if (r == 0 && d->own) {
 		r = zen_value_set_own(
 			blob_data(value), blob_size(value), d->own, LAYOUT_TIME_NONE, &next);
@@ -85,20 +100,6 @@ static int list_make(struct draft *d, struct raw *raw)
 		if (!d->turns[i].removed)
 			raw->elements[raw->count++] = element_ref(d->turns[i].element);
 	return 0;
-}
-
-static bool adds(const struct draft *d)
-{
-	return d->count > 0 && d->turns[d->count - 1].added;
-}
-
-/* Turns that are only added change nothing else of a value but its time, in microseconds. */
-static bool only_adds(const struct draft *d)
-{
-	bool only = adds(d) && !d->own;
-	for (size_t i = 0; i < d->count; i++)
-		only = only && !d->turns[i].removed && !d->turns[i].changed;
-	return only;
 }
 
 /* A value taken apart again, with the turns that are known already. */
@@ -136,7 +137,7 @@ int draft_image(struct draft *d, struct image **ret)
 		.deadline_ms = d->life.deadline_ms,
 		.created_ns = was->created_ns,
 		.updated_ns = was->updated_ns};
-	int r = value ? value_make(d, &raw.value) : list_make(d, &raw);
+	int r = value ? value_make(d, &raw.places, &raw.value) : list_make(d, &raw);
 	if (r == 0 && value)
 		r = value_parse(d, &raw);
 	raw.there = value || raw.count > 0;

@@ -73,6 +73,7 @@ int raw_value_of(const struct raw *from, struct raw *ret)
 		ret->elements[ret->count] = element_ref(from->elements[ret->count]);
 	ret->value = blob_ref(from->value);
 	ret->own = blob_ref(from->own);
+	ret->places = from->places;
 	ret->created_ns = from->created_ns;
 	ret->updated_ns = from->updated_ns;
 	return 0;
@@ -105,6 +106,7 @@ int raw_parse(struct raw *raw, const struct layout *layout, const struct image *
 	if (r < 0)
 		return r;
 	raw->own = blob_ref(zen.own);
+	raw->places = zen.places;
 	raw->created_ns = zen.created_ns;
 	raw->updated_ns = zen.updated_ns;
 	r = parse_turns(raw, &zen, layout, before);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backend.h"
+#include "codecs/zen_value.h"
 #include "side.h"
 #include "turn_element.h"
 
@@ -30,6 +31,7 @@ struct raw {
 	size_t count;
 	struct side_map side;
 	int64_t deadline_ms; /* STORE_DEADLINE_NEVER */
+	struct zen_places places; /* VALUE: in `value`; all zero: not known */
 	int64_t created_ns, updated_ns; /* as the tool says; LAYOUT_TIME_NONE */
 };
 void raw_done(struct raw *raw);

@@ -46,16 +46,13 @@ static int element_write(struct json_out *out, const struct blob *element)
 	return 0;
 }
 
-int zen_value_append(const char *data, size_t size, struct blob *const *elements, size_t count,
+static int append(const struct zen_parts *parts, struct blob *const *elements, size_t count,
 	int64_t updated_ns, struct blob **ret)
 {
-	struct zen_parts parts;
 	struct zen_edits edits = {0};
 	bool first;
-	int r = zen_parts_find(data, size, &parts);
-	if (r < 0)
-		return r;
-	struct json_out *out = zen_edit(&edits, (struct json_range){turns_end(&parts, &first), 0});
+	int r = 0;
+	struct json_out *out = zen_edit(&edits, (struct json_range){turns_end(parts, &first), 0});
 	for (size_t i = 0; i < count && r == 0; i++) {
 		json_write_word(out, first && i == 0 ? "" : ",");
 		r = element_write(out, elements[i]);
@@ -64,7 +61,42 @@ int zen_value_append(const char *data, size_t size, struct blob *const *elements
 		zen_edits_done(&edits);
 		return r;
 	}
-	return zen_edits_apply(&parts, &edits, updated_ns, ret);
+	return zen_edits_apply(parts, &edits, updated_ns, ret);
+}
+
+int zen_value_append(const char *data, size_t size, struct blob *const *elements, size_t count,
+	int64_t updated_ns, struct blob **ret)
+{
+	struct zen_parts parts;
+	int r = zen_parts_find(data, size, &parts);
+	return r < 0 ? r : append(&parts, elements, count, updated_ns, ret);
+}
+
+/* The time is a string of ours now, of maybe another length, and the array has grown behind it. */
+static void move_places(struct zen_places *places, size_t size, const struct blob *now)
+{
+	const char *text = now->data + places->updated.start;
+	size_t was = places->updated.size;
+	places->updated.size = strcspn(text + 1, "\"") + 2;
+	places->turns.start += places->updated.size - was;
+	places->turns.size += now->size - size - (places->updated.size - was);
+}
+
+int zen_value_append_at(const char *data, size_t size, struct zen_places *places,
+	struct blob *const *elements, size_t count, int64_t updated_ns, struct blob **ret)
+{
+	struct zen_parts parts = {.data = data, .size = size};
+	if (places->updated.start >= places->turns.start || updated_ns == LAYOUT_TIME_NONE) {
+		*places = (struct zen_places){0}; /* not as the tool writes it */
+		return zen_value_append(data, size, elements, count, updated_ns, ret);
+	}
+	parts.members[ZEN_TURNS] = (struct json_range){places->turns.start, places->turns.size};
+	parts.members[ZEN_UPDATED_AT] =
+		(struct json_range){places->updated.start, places->updated.size};
+	int r = append(&parts, elements, count, updated_ns, ret);
+	if (r == 0)
+		move_places(places, size, *ret);
+	return r;
 }
 
 int zen_value_replace(const char *data, size_t size, size_t index, const struct blob *element,

@@ -53,6 +53,11 @@ void zen_value_done(struct zen_value *value)
 	*value = (struct zen_value){0};
 }
 
+static struct zen_range range_of(struct json_range range)
+{
+	return (struct zen_range){range.start, range.size};
+}
+
 int zen_value_parse(const char *data, size_t size, struct zen_value *ret)
 {
 	struct zen_parts parts;
@@ -68,6 +73,8 @@ int zen_value_parse(const char *data, size_t size, struct zen_value *ret)
 		zen_value_done(&value);
 		return r;
 	}
+	value.places.turns = range_of(parts.members[ZEN_TURNS]);
+	value.places.updated = range_of(parts.members[ZEN_UPDATED_AT]);
 	value.created_ns = element_time(data, parts.members[ZEN_CREATED_AT]);
 	value.updated_ns = element_time(data, parts.members[ZEN_UPDATED_AT]);
 	*ret = value;

@@ -10,7 +10,13 @@ struct zen_range {
 	size_t start, size;
 };
 
+/* Where what an append changes lies in a value that was parsed. */
+struct zen_places {
+	struct zen_range turns, updated; /* the array; last_updated_at, quotes and all */
+};
+
 struct zen_value {
+	struct zen_places places;
 	size_t count; /* turns */
 	struct zen_range *turns; /* in the value's bytes, each one JSON object */
 	struct blob *own; /* JSON object: every member but thread_id, turns and the two times */
@@ -43,6 +49,12 @@ int zen_value_create(
  */
 int zen_value_append(const char *data, size_t size, struct blob *const *elements, size_t count,
 	int64_t updated_ns, struct blob **ret);
+/*
+ * As zen_value_append(), of a value that was parsed, without going through it again: `places` are
+ * its, and then the new value's, or all zero: where they are must be asked again.
+ */
+int zen_value_append_at(const char *data, size_t size, struct zen_places *places,
+	struct blob *const *elements, size_t count, int64_t updated_ns, struct blob **ret);
 int zen_value_replace(const char *data, size_t size, size_t index, const struct blob *element,
 	int64_t updated_ns, struct blob **ret);
 int zen_value_remove_last(const char *data, size_t size, int64_t updated_ns, struct blob **ret);
