@@ -215,6 +215,9 @@ static void print_threads(FILE *out, struct fs *fs)
 		threads.live, threads.expiring, warn, threads.expired);
 	if (fs->store->ops->volatile_store)
 		fprintf(out, "recovered at start: nothing, a store in memory begins empty.\n");
+	else if (fs->store->ops->shared && !fs->start.turns) /* nobody has read them */
+		fprintf(out, "recovered at start: %llu thread%s.\n",
+			(unsigned long long)fs->start.threads, plural(fs->start.threads));
 	else
 		fprintf(out, "recovered at start: %llu thread%s with %llu turn%s.\n",
 			(unsigned long long)fs->start.threads, plural(fs->start.threads),

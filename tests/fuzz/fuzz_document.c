@@ -4,8 +4,8 @@
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 
 #include "base/json.h"
 
@@ -47,7 +47,7 @@ void expiry_committed(
 
 void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what) {}
 
-void own_adopt(struct fs *fs, struct file *file, uint64_t revision) {}
+void lineage_adopt(struct fs *fs, struct file *file, uint64_t revision) {}
 
 static struct blob *read_back(struct fs *fs, struct thread *thread)
 {

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -250,6 +252,18 @@ def test_W2__sed_in_place__edits_the_turn(lmnt, tool):
     assert os.system(f"sed -i s/ok/fine/ {lmnt / thread}/000003-user.md") == 0
     assert tool.read(thread)[2] == ("user", "fine")
     assert [n for n in os.listdir(lmnt / thread) if n.startswith("sed")] == []
+
+
+def test_M6__vim__edits_the_turn(lmnt, tool):
+    if shutil.which("vim") is None:
+        pytest.skip("vim is not installed")
+    thread = tool.create(turns=CONVERSATION)
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    for turn, option in (("000001-user.md", "set wb"), ("000003-user.md", "set backup")):
+        subprocess.run(["vim", "-N", "-u", "NONE", "-es", "-c", option, "-c", "s/^/so /", "-c", "wq",
+                        str(lmnt / thread / turn)], timeout=30)
+    assert [tool.read(thread)[i][1] for i in (0, 2)] == ["so hi\n", "so ok\n"]
+    assert len(tool.read(thread)) == len(CONVERSATION)
 
 
 def test_W10__turns__go_from_the_last_backwards_only(lmnt, tool):

@@ -87,5 +87,30 @@ int side_put_record(struct side_map *side, const char *name, const struct record
  */
 int draft_commit(
 	struct draft *d, unsigned flags, struct thread_info *ret, struct image **ret_image);
-/* The image that comes of it, not yet stored. */
+/* draft_image.c: the image that comes of it, not yet stored. */
 int draft_image(struct draft *d, struct image **ret);
+static inline bool draft_adds(const struct draft *d)
+{
+	return d->count > 0 && d->turns[d->count - 1].added;
+}
+
+/* A turn to be appended as the change that makes it. */
+static inline struct change append_put(const struct turn_new *turn)
+{
+	return (struct change){
+		.kind = CHANGE_PUT,
+		.set = ~0u,
+		.ino = turn->ino,
+		.mode = turn->mode,
+		.uid = turn->uid,
+		.gid = turn->gid,
+		.mtime_ns = turn->mtime_ns,
+		.meta = turn->meta,
+		.content = turn->content,
+	};
+}
+
+/* push.c: adds turns to a list that has some. -EAGAIN: it has none. */
+int append_push(struct layout_store *s, struct thread_ref ref, const struct thread_change *thread,
+	struct turn_new *turns, size_t count, unsigned flags, struct thread_info *ret,
+	uint32_t *ret_first);

@@ -172,6 +172,8 @@ void index_free(struct layout_store *s)
 	struct entry *entry, *next;
 	HASH_ITER (by_gen, s->by_gen, entry, next)
 		index_forget(s, entry);
+	free(s->sorted);
+	s->sorted = NULL;
 }
 
 static int compare_gen(const void *a, const void *b)

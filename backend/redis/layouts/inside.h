@@ -145,6 +145,13 @@ int keys_init(struct layout_store *s, struct place *place, struct keys *ret);
 void keys_done(struct keys *keys);
 #define CLEAN_KEYS __attribute__((cleanup(keys_done)))
 
+/*
+ * fetch.c: the thread as the server has it now. `before` (may be NULL): as it was when it was read
+ * last; `wrote`: what has changed since may well be our own step alone.
+ */
+int layout_fetch(struct layout_store *s, struct place *place, const struct image *before,
+	bool wrote, struct image **ret);
+
 /* load.c */
 /*
  * The thread as it is now: from memory if nothing has been told since, else from the server. The

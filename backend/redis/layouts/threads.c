@@ -117,6 +117,13 @@ static int page_fill(
 	return 0;
 }
 
+/* Who looks once, as `turnfs list` does, wants to know what is in them. */
+static void read_all(struct layout_store *s, struct thread_page *page)
+{
+	for (size_t i = 0; i < page->count; i++)
+		(void)layout_info(s, page->items[i].gen, &page->items[i]);
+}
+
 int layout_thread_list(struct store *store, enum thread_state state, uint64_t after_gen,
 	size_t limit, struct thread_page *ret)
 {
@@ -134,6 +141,8 @@ int layout_thread_list(struct store *store, enum thread_state state, uint64_t af
 	pthread_mutex_lock(&s->mutex);
 	r = page_fill(s, after_gen, limit, ret);
 	pthread_mutex_unlock(&s->mutex);
+	if (r == 0 && !s->watch)
+		read_all(s, ret);
 	return r;
 }
 
