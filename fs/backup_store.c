@@ -2,7 +2,7 @@
 #include "backup_store.h"
 
 #include "backup_copy.h"
-#include "own.h"
+#include "lineage.h"
 
 #include <stdlib.h>
 
@@ -134,7 +134,7 @@ static int kept_apply(struct store *s, struct thread_ref ref, const struct threa
 	backup_change_begin(fs, &change, gens, (const char *const(*)[2])names, count);
 	int rc = store_apply(real_of(s), ref, thread, changes, count, flags, ret);
 	if (!rc)
-		own_note(fs, changes, count);
+		lineage_note(fs, changes, count);
 	backup_change_end(fs, &change);
 	if (names != few)
 		free(names);
@@ -154,7 +154,7 @@ static int kept_move(struct store *s, struct thread_ref from, struct thread_ref 
 	int rc = store_move(
 		real_of(s), from, to, change, from_thread, to_thread, flags, ret_from, ret_to);
 	if (!rc)
-		own_note(fs, change, 1);
+		lineage_note(fs, change, 1);
 	backup_change_end(fs, &both);
 	return rc;
 }

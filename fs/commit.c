@@ -4,8 +4,8 @@
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 
 #include "base/log.h"
 #include "base/name.h"
@@ -110,10 +110,10 @@ static bool revision_refresh(struct commit *c)
 	struct file_info info;
 	if (c->draft || store_file_stat(fs->store, c->ref, c->name, &info) < 0)
 		return false;
-	own_settle(fs, c->ref.gen);
+	lineage_settle(fs, c->ref.gen);
 	fs_lock(fs);
 	bool same = info.ino == c->info.ino && info.revision != c->info.revision &&
-		    own_leads(fs, c->info.revision, info.revision);
+		    lineage_leads(fs, c->info.revision, info.revision);
 	fs_unlock(fs);
 	if (same)
 		c->info.revision = info.revision;

@@ -4,8 +4,8 @@
 #include "entry.h"
 #include "expiry.h"
 #include "file.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 
 #include "base/json.h"
 #include "base/name.h"
@@ -206,7 +206,7 @@ static void tell_open_files(struct writing *w)
 		HASH_FIND(hh, w->fs->files, &w->inos[i], sizeof w->inos[i], node);
 		if (!node || !node->file)
 			continue;
-		own_adopt(w->fs, node->file, w->changes[i].ret_revision);
+		lineage_adopt(w->fs, node->file, w->changes[i].ret_revision);
 		node->file->info.ctime_ns = w->thread_change.time_ns;
 		if (!node->file->known)
 			continue;

@@ -5,8 +5,8 @@
 #include "attr.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 #include "refusals.h"
 #include "version.h"
 
@@ -273,7 +273,7 @@ static int apply_attr(struct fs *fs, struct thread_ref ref, const struct thread_
 	unsigned flags = name_is_scratch(change->name) ? 0 : STORE_RENEW;
 	int rc = -ESTALE;
 	for (int i = 0; i < RETRIES && rc == -ESTALE; i++) {
-		rc = own_expect(fs, ref, change->name, &change->expect);
+		rc = lineage_expect(fs, ref, change->name, &change->expect);
 		if (!rc)
 			rc = store_apply(fs->store, ref, thread, change, 1, flags, ret);
 	}
@@ -316,7 +316,7 @@ int file_set_attr(struct fs *fs, struct node *node, unsigned set, uint32_t mode,
 		if (file->known)
 			info_set(&file->info, set, &change, thread_change.time_ns);
 		if (stored) {
-			own_adopt(fs, file, change.ret_revision);
+			lineage_adopt(fs, file, change.ret_revision);
 			thread_update(fs, thread, &info);
 		}
 	}
@@ -350,7 +350,8 @@ void file_revert(struct fs *fs, struct node *node)
 		file->info = (struct file_info){0};
 		file->loaded = file->known = file->emptied = file->mapped = false;
 	}
-	bool read = !draft && file->handles && fs->own; /* M5: whoever has it open, one version */
+	bool read =
+		!draft && file->handles && fs->lineage; /* M5: whoever has it open, one version */
 	file->users += read;
 	file_idle(fs, file);
 	fs_unlock(fs);

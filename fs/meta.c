@@ -5,8 +5,8 @@
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 
 #include "base/json.h"
 
@@ -220,7 +220,7 @@ static int file_set(
 			file->info.meta = blob_ref(meta);
 		}
 		if (revision != STORE_REVISION_NONE) {
-			own_adopt(fs, file, revision);
+			lineage_adopt(fs, file, revision);
 			file->info.ctime_ns = info.ctime_ns;
 			thread_update(fs, node->thread, &info);
 		}

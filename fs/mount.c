@@ -14,7 +14,7 @@
 #include "guard.h"
 #include "handle.h"
 #include "ledger.h"
-#include "own.h"
+#include "lineage.h"
 #include "patience.h"
 #include "refusals.h"
 #include "remote.h"
@@ -178,7 +178,7 @@ static int fs_start(struct fs *fs)
 	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);
 	fs->start.wall_ns = clock_wall_ns();
-	int rc = own_init(fs);
+	int rc = lineage_init(fs);
 	if (!rc)
 		rc = patience_init(fs);
 	if (!rc)
@@ -220,7 +220,7 @@ static void fs_free(struct fs *fs)
 	blob_unref(fs->transcript.text);
 	backup_store_done(fs);
 	patience_done(fs);
-	own_done(fs);
+	lineage_done(fs);
 	pthread_cond_destroy(&fs->backup.moved);
 	pthread_cond_destroy(&fs->idle);
 	pthread_mutex_destroy(&fs->lock);

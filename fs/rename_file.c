@@ -4,7 +4,7 @@
 #include "doc.h"
 #include "entry.h"
 #include "file.h"
-#include "own.h"
+#include "lineage.h"
 
 #include "base/name.h"
 
@@ -173,7 +173,7 @@ static int rename_apply(struct renaming *r, struct edits *edits, struct renamed 
 		.to_expect = r->victim ? STORE_REVISION_ANY : STORE_REVISION_NONE};
 	blob_unref(ret->meta);
 	ret->meta = NULL;
-	int rc = own_expect(fs, thread_ref(r->from), r->name, &change.expect);
+	int rc = lineage_expect(fs, thread_ref(r->from), r->name, &change.expect);
 	if (!rc)
 		rc = edits_make(r, edits);
 	if (!rc)
@@ -212,7 +212,7 @@ static void rename_follow(struct renaming *r, const struct renamed *done, char *
 	struct file *file = r->node->file;
 	victim_gone(r);
 	node_renumber(r->fs, r->node, done->ino);
-	own_adopt(r->fs, file, done->revision);
+	lineage_adopt(r->fs, file, done->revision);
 	file->info.ctime_ns = done->to.ctime_ns;
 	if (done->meta && file->known) {
 		blob_unref(file->info.meta);

@@ -208,7 +208,7 @@ struct fs {
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
 	int expiry_event, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;
-	struct own *own; /* shared store: own.c */
+	struct lineage *lineage; /* shared store: lineage.c */
 	pthread_t expiry_thread;
 	struct { /* guarded by nothing but that only the expiry thread uses it */
 		bool wanted;

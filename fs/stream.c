@@ -4,8 +4,8 @@
 #include "append.h"
 #include "conflict.h"
 #include "expiry.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 
 #include "base/name.h"
 
@@ -63,7 +63,7 @@ static struct node *grow_open_file(
 		struct file *file = node->file;
 		if (file) {
 			file->changes++; /* a load under way begins again */
-			own_adopt(fs, file, change->ret_revision);
+			lineage_adopt(fs, file, change->ret_revision);
 			file->info.size = blob_size(text);
 			file->info.mtime_ns = file->info.ctime_ns = now;
 		}
@@ -79,9 +79,9 @@ static struct node *grow_open_file(
 /* Whether another mount has changed the turn since we wrote it (W8). */
 static bool is_others(struct fs *fs, const struct handle *handle, uint64_t revision)
 {
-	own_settle(fs, handle->node->thread->gen);
+	lineage_settle(fs, handle->node->thread->gen);
 	fs_lock(fs);
-	bool ours = own_leads(fs, handle->revision, revision);
+	bool ours = lineage_leads(fs, handle->revision, revision);
 	fs_unlock(fs);
 	return !ours;
 }

@@ -2,8 +2,8 @@
 #include "version.h"
 
 #include "file.h"
+#include "lineage.h"
 #include "notify.h"
-#include "own.h"
 
 #include <string.h>
 #include <utlist.h>
@@ -37,9 +37,9 @@ struct node *version_numbered(struct fs *fs, uint64_t ino)
 
 bool version_told(struct fs *fs, struct node *node, uint64_t revision)
 {
-	if (!fs->own || node->told == revision)
+	if (!fs->lineage || node->told == revision)
 		return true;
-	if (node->told == STORE_REVISION_NONE || own_leads(fs, node->told, revision)) {
+	if (node->told == STORE_REVISION_NONE || lineage_leads(fs, node->told, revision)) {
 		node->told = revision;
 		return true;
 	}
@@ -96,7 +96,7 @@ static void compare(struct fs *fs, struct node *node, struct look *look)
 	bool same = !look->rc && look->info.ino == node->ino;
 	if ((look->rc && look->rc != -ENOENT) || !file->known || file->unlinked || file->stale)
 		return;
-	if (same && own_leads(fs, file->info.revision, look->info.revision))
+	if (same && lineage_leads(fs, file->info.revision, look->info.revision))
 		return; /* no change, or one of ours */
 	if (same && file->loaded && !is_dirty(file) && begins_with(look->content, file->content))
 		grow(node, look);
@@ -125,7 +125,7 @@ static void look_at(struct fs *fs, struct node *node, struct look *look)
 	fs_unlock(fs);
 	*look = (struct look){.grown_from = UINT64_MAX};
 	look->rc = store_file_read(fs->store, ref, name, &look->content, &look->info);
-	own_settle(fs, ref.gen);
+	lineage_settle(fs, ref.gen);
 }
 
 void version_look(struct fs *fs, struct node *node)

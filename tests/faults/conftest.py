@@ -13,6 +13,7 @@ from shim import Shim, compile_shim  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): kill the daemon after so long")
+    config.addinivalue_line("markers", "local_store: holds of the local store only")
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ static struct blob *patched(const struct layout_codec *codec, const char *data, 
 	const char *text, size_t text_size)
 {
 	struct blob *ret = NULL;
-	CHECK(codec->patch(data, size, text, text_size, &ret) == 0);
+	CHECK(codec_patch(codec, data, size, text, text_size, &ret) == 0);
 	return ret;
 }
 
@@ -60,7 +60,7 @@ static void check_patch(const struct layout_codec *codec, const char *data, size
 	struct layout_turn again;
 	struct blob *text = turn->text;
 	struct blob *element = patched(codec, data, size, text->data, text->size);
-	CHECK(codec->decode(element->data, element->size, &again) == 0);
+	CHECK(codec_decode(codec, element->data, element->size, &again) == 0);
 	CHECK(same(text, again.text) && same(turn->meta, again.meta) && again.patchable);
 	CHECK(strcmp(turn->role, again.role) == 0 && turn->time_ns == again.time_ns);
 	layout_turn_done(&again);
@@ -72,11 +72,11 @@ static void check_encode(const struct layout_codec *codec, const struct layout_t
 {
 	struct layout_turn again;
 	struct blob *element = NULL;
-	int rc = codec->encode(turn, &element);
+	int rc = codec_encode(codec, turn, &element);
 	CHECK(rc == 0 || rc == -EINVAL);
 	if (rc < 0)
 		return;
-	CHECK(codec->decode(element->data, element->size, &again) == 0);
+	CHECK(codec_decode(codec, element->data, element->size, &again) == 0);
 	CHECK(same(turn->text, again.text) && strcmp(turn->role, again.role) == 0);
 	CHECK(again.patchable);
 	check_turn(&again);
@@ -93,16 +93,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(element, data + 1, size);
 	struct layout_turn turn;
 	struct blob *other = NULL;
-	int rc = codec->decode(element, size, &turn);
+	int rc = codec_decode(codec, element, size, &turn);
 	CHECK(rc == 0 || rc == -EBADMSG);
 	if (rc < 0) {
-		CHECK(codec->patch(element, size, "x", 1, &other) == -EBADMSG);
+		CHECK(codec_patch(codec, element, size, "x", 1, &other) == -EBADMSG);
 	} else {
 		check_turn(&turn);
 		if (turn.patchable)
 			check_patch(codec, element, size, &turn);
 		else
-			CHECK(codec->patch(element, size, "x", 1, &other) == -EPERM);
+			CHECK(codec_patch(codec, element, size, "x", 1, &other) == -EPERM);
 		check_encode(codec, &turn);
 		layout_turn_done(&turn);
 	}

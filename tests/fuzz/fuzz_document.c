@@ -4,6 +4,7 @@
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
+#include "lineage.h"
 #include "notify.h"
 
 #include "base/json.h"
@@ -45,6 +46,8 @@ void expiry_committed(
 }
 
 void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what) {}
+
+void lineage_adopt(struct fs *fs, struct file *file, uint64_t revision) {}
 
 static struct blob *read_back(struct fs *fs, struct thread *thread)
 {

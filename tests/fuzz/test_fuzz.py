@@ -1,4 +1,4 @@
-"""Each fuzz target for some seconds, for CI; see README. TURNFS_FUZZ_SECONDS=N, 5 by default."""
+"""Each fuzz target for some seconds, for CI; see README. TURNFS_FUZZ_SECONDS=N, 2 by default."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 HERE = pathlib.Path(__file__).parent
-SECONDS = os.environ.get("TURNFS_FUZZ_SECONDS", "5")
+SECONDS = os.environ.get("TURNFS_FUZZ_SECONDS", "2")
 NAMES = sorted(path.stem[5:] for path in HERE.glob("fuzz_*.c"))
 
 

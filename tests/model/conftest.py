@@ -11,3 +11,4 @@ from fixtures import *  # noqa: E402,F401,F403
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): kill the daemon after so long")
+    config.addinivalue_line("markers", "local_store: holds of the local store only")

@@ -19,6 +19,15 @@ import harness
 TIMEOUT = float(os.environ.get("TURNFS_TEST_TIMEOUT", "120"))
 STORE = os.environ.get("TURNFS_TEST_STORE", "local")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    harness.take_mounts_of_ones_own()
+
+
+def pytest_runtest_setup(item):
+    """`local_store`: what the test says holds of the local store only."""
+    if STORE != "local" and item.get_closest_marker("local_store"):
+        pytest.skip("of the local store only")
+
 
 @pytest.fixture(scope="session")
 def store_server():

@@ -435,6 +435,7 @@ def test_T5__name_taken_since__the_turn_lands_in_the_expired_one_and_is_logged(m
     assert has_late(mnt / "former")
 
 
+@pytest.mark.local_store
 @opens
 @pytest.mark.parametrize("store", ["local", "memory:"])
 def test_T5__erased_since__close_is_ENOENT_and_the_log_names_the_thread(mount, clock, opening, store):
@@ -520,6 +521,7 @@ def secrets(mnt, name="thread"):
     return thread
 
 
+@pytest.mark.local_store
 def test_T6__grace_over__erased_from_every_file_of_the_store(mount, clock, workshop):
     mnt = mount(opts="grace=2h")
     thread = secrets(mnt)
@@ -540,6 +542,7 @@ def test_T6__grace_over__erased_from_every_file_of_the_store(mount, clock, works
     assert b"STAYS" in store_bytes(workshop)
 
 
+@pytest.mark.local_store
 def test_T6__grace_0__erased_at_once(mount, workshop):
     mnt = mount(opts="ttl=1s,grace=0")
     thread = secrets(mnt)
@@ -550,6 +553,7 @@ def test_T6__grace_0__erased_at_once(mount, workshop):
     assert time.monotonic() - begun < 4
 
 
+@pytest.mark.local_store
 def test_T6__read_only_mount__shows_and_erases_nothing(mount, clock, workshop):
     mnt = mount(opts="grace=1s")
     thread = secrets(mnt)
@@ -564,6 +568,7 @@ def test_T6__read_only_mount__shows_and_erases_nothing(mount, clock, workshop):
     assert b"SECRET-TITLE" in store_bytes(workshop)
 
 
+@pytest.mark.local_store
 def test_T6__expired_while_not_mounted__a_whole_grace_from_the_first_mount_on(mount, clock):
     mnt = mount(opts="grace=2h")
     thread = secrets(mnt)
@@ -578,6 +583,7 @@ def test_T6__expired_while_not_mounted__a_whole_grace_from_the_first_mount_on(mo
     assert not thread.exists()
 
 
+@pytest.mark.local_store
 def test_T6__erased_while_somebody_is_in_it__reads_as_removed(mount, clock):
     mnt = mount(opts="grace=1h")
     thread = conversation(mnt)
@@ -602,6 +608,7 @@ def test_T6__erased_while_somebody_is_in_it__reads_as_removed(mount, clock):
         os.close(directory)
 
 
+@pytest.mark.local_store
 @pytest.mark.limit(300)
 def test_T6__much_is_erased__other_calls_do_not_wait(mount, clock):
     """4000 turns are erased in small steps; a writer meanwhile is hardly held up."""
@@ -707,7 +714,7 @@ def test_C2__restore__brings_it_back_whole(mnt, clock, workshop, mounted, name):
     gone(thread)
     if not mounted:
         mnt.stop()
-    where = mnt.path if mounted else workshop.store_file
+    where = mnt.path if mounted else mnt.store
     done = restore(workshop, *(["--as", name] if name != "thread" else []), "thread", where)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("thread is back")
@@ -742,7 +749,7 @@ def test_C2__restore_that_cannot_be__one_line_that_says_what_to_do(mnt, clock, w
     say(mnt.thread("live"), "user", "x")
     if not mounted:
         mnt.stop()
-    where = mnt.path if mounted else workshop.store_file
+    where = mnt.path if mounted else mnt.store
     for arguments, status, word in [
         (["thread", where], 1, "--as NAME"),
         (["--as", "live", "thread", where], 1, "there is a live thread live"),
@@ -761,6 +768,7 @@ def test_C2__restore_that_cannot_be__one_line_that_says_what_to_do(mnt, clock, w
     assert done.returncode == 0 and " as back" in done.stdout
 
 
+@pytest.mark.local_store
 def test_C2__restore_in_a_store_that_is_mounted__says_to_go_through_the_mount(mnt, clock, workshop):
     thread = conversation(mnt)
     clock.forward(DAY + 1)

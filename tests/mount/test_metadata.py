@@ -776,6 +776,7 @@ def test_M5__times_and_sizes__are_what_the_writer_saw(anythread):
         time.sleep(0.02)
 
 
+@pytest.mark.local_store
 def test_M5__du_and_df__tell_real_numbers(mnt, thread):
     size = 3_000_000
     before = os.statvfs(mnt.path)

@@ -590,6 +590,7 @@ def test_W4__stored_through_a_mapping_after_close__commits_at_the_last_release(m
     assert read(path) == b"MMAP" + b"a" * 4996
 
 
+@pytest.mark.local_store
 def test_W4__health__says_in_words_what_could_be_lost(mnt):
     text = read(mnt / ".turnfs" / "health").decode()
     assert "SQLite" in text or str(mnt.store) in text
@@ -633,6 +634,7 @@ def test_W5__shell_noclobber__is_exclusive(anythread):
     assert read(anythread / "000001-user.md") == b"one\n"
 
 
+@pytest.mark.local_store
 def test_W5__claim__dies_with_its_mount(mnt, thread):
     fd = os.open(thread / "000007-user.md", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     mnt.kill9()

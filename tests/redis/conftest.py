@@ -15,6 +15,7 @@ from server import PROGRAMS, Server  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): kill the daemon after so long")
+    config.addinivalue_line("markers", "local_store: holds of the local store only")
 
 
 def need(program):

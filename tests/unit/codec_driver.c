@@ -74,7 +74,7 @@ static void decode(const struct layout_codec *codec, struct request *request, st
 	size_t size;
 	struct layout_turn turn = {0};
 	const char *data = part(request, 0, &size);
-	ret->rc = codec->decode(data, size, &turn);
+	ret->rc = codec_decode(codec, data, size, &turn);
 	if (ret->rc < 0)
 		return;
 	ret->time = turn.time_ns;
@@ -90,7 +90,7 @@ static void encode(const struct layout_codec *codec, struct request *request, st
 	struct layout_turn turn = {.text = request->parts[1], .time_ns = request->time};
 	snprintf(turn.role, sizeof(turn.role), "%s", blob_data(request->parts[0]));
 	turn.meta = blob_size(request->parts[2]) > 0 ? request->parts[2] : NULL;
-	ret->rc = codec->encode(&turn, &ret->parts[0]);
+	ret->rc = codec_encode(codec, &turn, &ret->parts[0]);
 	ret->count = ret->rc == 0;
 }
 
@@ -98,7 +98,7 @@ static void patch(const struct layout_codec *codec, struct request *request, str
 {
 	size_t size, text_size;
 	const char *data = part(request, 0, &size), *text = part(request, 1, &text_size);
-	ret->rc = codec->patch(data, size, text, text_size, &ret->parts[0]);
+	ret->rc = codec_patch(codec, data, size, text, text_size, &ret->parts[0]);
 	ret->count = ret->rc == 0;
 }
 

@@ -16,7 +16,7 @@
 static inline struct layout_turn decoded(const struct layout_codec *codec, const char *element)
 {
 	struct layout_turn turn;
-	assert_int_equal(codec->decode(element, strlen(element), &turn), 0);
+	assert_int_equal(codec_decode(codec, element, strlen(element), &turn), 0);
 	return turn;
 }
 

@@ -10,7 +10,7 @@ static void test_W__a_plain_turn__is_written_as_the_tool_does_and_read_back(void
 		assert_decoded(&plain[i]);
 		struct layout_turn turn = decoded(plain[i].codec, plain[i].element);
 		struct blob *element CLEAN_BLOB = NULL;
-		assert_int_equal(plain[i].codec->encode(&turn, &element), 0);
+		assert_int_equal(codec_encode(plain[i].codec, &turn, &element), 0);
 		assert_string_equal(element->data, plain[i].element);
 		layout_turn_done(&turn);
 	}
@@ -138,7 +138,7 @@ static int encode(const struct layout_codec *codec, const char *role, const char
 	strcpy(turn.role, role);
 	turn.text = blob;
 	turn.meta = object;
-	return codec->encode(&turn, ret);
+	return codec_encode(codec, &turn, ret);
 }
 
 static void test_W__metadata_with_a_place__goes_there(void **state)
@@ -177,11 +177,11 @@ static void test_W__metadata_with_a_place__goes_there(void **state)
 			encode(rows[i].codec, rows[i].role, "t", rows[i].meta, &element), 0);
 		assert_string_equal(element->data, rows[i].element);
 	}
-	assert_true(codec_zen.encode_keeps("files"));
-	assert_false(codec_zen.encode_keeps("other"));
-	assert_false(codec_zen.encode_keeps("role"));
-	assert_true(codec_langchain.encode_keeps("usage_metadata"));
-	assert_false(codec_openai_agents.encode_keeps("id"));
+	assert_true(codec_keeps(&codec_zen, "files"));
+	assert_false(codec_keeps(&codec_zen, "other"));
+	assert_false(codec_keeps(&codec_zen, "role"));
+	assert_true(codec_keeps(&codec_langchain, "usage_metadata"));
+	assert_false(codec_keeps(&codec_openai_agents, "id"));
 }
 
 static void test_W__what_the_tool_could_not_read__is_refused(void **state)
@@ -211,7 +211,7 @@ static void test_W__what_the_tool_could_not_read__is_refused(void **state)
 	}
 	struct layout_turn turn = {.role = "user", .time_ns = LAYOUT_TIME_NONE};
 	struct blob *element = NULL;
-	assert_int_equal(codec_zen.encode(&turn, &element), -EINVAL);
+	assert_int_equal(codec_encode(&codec_zen, &turn, &element), -EINVAL);
 }
 
 static void test_W__metadata_deeper_than_a_tool_reads__is_refused(void **state)
@@ -229,7 +229,8 @@ static void assert_patched(const struct layout_codec *codec, const char *element
 	const char *expected)
 {
 	struct blob *patched CLEAN_BLOB = NULL;
-	assert_int_equal(codec->patch(element, strlen(element), text, strlen(text), &patched), 0);
+	assert_int_equal(
+		codec_patch(codec, element, strlen(element), text, strlen(text), &patched), 0);
 	assert_string_equal(patched->data, expected);
 }
 
@@ -291,13 +292,14 @@ static void test_W__patch__without_exactly_one_text__is_refused(void **state)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct blob *patched = NULL;
 		const char *element = rows[i].element;
-		int rc = rows[i].codec->patch(element, strlen(element), "t", 1, &patched);
+		int rc = codec_patch(rows[i].codec, element, strlen(element), "t", 1, &patched);
 		assert_int_equal(rc, rows[i].rc);
 		assert_null(patched);
 	}
 	struct blob *patched = NULL;
 	const char *element = plain[0].element;
-	assert_int_equal(codec_zen.patch(element, strlen(element), "\xff", 1, &patched), -EINVAL);
+	assert_int_equal(
+		codec_patch(&codec_zen, element, strlen(element), "\xff", 1, &patched), -EINVAL);
 }
 
 int main(void)

@@ -30,7 +30,7 @@ static void test_S3__what_is_not_the_tools__is_refused(void **state)
 			if (codecs[j] == &codec_openai_agents &&
 				strstr(rows[i], "\"type\":\"human\""))
 				continue; /* an item of a type nobody knows */
-			int rc = codecs[j]->decode(rows[i], strlen(rows[i]), &turn);
+			int rc = codec_decode(codecs[j], rows[i], strlen(rows[i]), &turn);
 			assert_int_equal(rc, -EBADMSG);
 		}
 }
@@ -43,9 +43,9 @@ static void test_S3__an_element_cut_at_any_byte__is_refused(void **state)
 			struct blob *patched = NULL;
 			char *cut = malloc(size + 1);
 			memcpy(cut, plain[i].element, size);
-			assert_int_equal(plain[i].codec->decode(cut, size, &turn), -EBADMSG);
+			assert_int_equal(codec_decode(plain[i].codec, cut, size, &turn), -EBADMSG);
 			assert_int_equal(
-				plain[i].codec->patch(cut, size, "t", 1, &patched), -EBADMSG);
+				codec_patch(plain[i].codec, cut, size, "t", 1, &patched), -EBADMSG);
 			free(cut);
 		}
 }
@@ -82,7 +82,7 @@ static void test_S3__odd_members__leave_the_turn_readable(void **state)
 		for (size_t j = 0; j < COUNT_OF(plain); j++) {
 			struct layout_turn turn;
 			struct blob *element CLEAN_BLOB = with(j, members[i], "\"ok\"");
-			int rc = plain[j].codec->decode(element->data, element->size, &turn);
+			int rc = codec_decode(plain[j].codec, element->data, element->size, &turn);
 			assert_int_equal(rc, 0);
 			assert_string_equal(turn.text->data, "ok");
 			assert_meta_readable(&turn);
@@ -116,7 +116,7 @@ static void test_S3__odd_texts__are_read_as_python_does(void **state)
 		for (size_t j = 0; j < COUNT_OF(plain); j++) {
 			struct layout_turn turn;
 			struct blob *element CLEAN_BLOB = with(j, "", rows[i].json);
-			int rc = plain[j].codec->decode(element->data, element->size, &turn);
+			int rc = codec_decode(plain[j].codec, element->data, element->size, &turn);
 			assert_int_equal(rc, 0);
 			assert_int_equal(turn.text->size, rows[i].size);
 			assert_memory_equal(turn.text->data, rows[i].text, rows[i].size);
@@ -161,13 +161,15 @@ static void test_S3__nesting_of_10000__neither_stops_nor_hides_a_turn(void **sta
 		struct layout_turn turn;
 		struct blob *patched CLEAN_BLOB = NULL;
 		struct blob *element CLEAN_BLOB = with(j, member, "\"ok\"");
-		assert_int_equal(plain[j].codec->decode(element->data, element->size, &turn), 0);
+		assert_int_equal(
+			codec_decode(plain[j].codec, element->data, element->size, &turn), 0);
 		assert_string_equal(turn.text->data, "ok");
 		assert_meta_readable(&turn);
 		layout_turn_done(&turn);
 		struct blob *expected CLEAN_BLOB = with(j, member, "\"no\"");
-		assert_int_equal(
-			plain[j].codec->patch(element->data, element->size, "no", 2, &patched), 0);
+		assert_int_equal(codec_patch(plain[j].codec, element->data, element->size, "no", 2,
+					 &patched),
+			0);
 		assert_int_equal(patched->size, expected->size);
 		assert_memory_equal(patched->data, expected->data, expected->size);
 	}
@@ -186,9 +188,10 @@ static void test_S3__five_megabytes__are_read_and_patched(void **state)
 		text[0] = text[size + 1] = '"';
 		text[size + 2] = '\0';
 		struct blob *element CLEAN_BLOB = with(j, "\"x\":[1,[2,[3]]]", text);
-		assert_int_equal(plain[j].codec->decode(element->data, element->size, &turn), 0);
+		assert_int_equal(
+			codec_decode(plain[j].codec, element->data, element->size, &turn), 0);
 		assert_int_equal(turn.text->size, j % 2 ? size : size / 2);
-		assert_int_equal(plain[j].codec->patch(element->data, element->size,
+		assert_int_equal(codec_patch(plain[j].codec, element->data, element->size,
 					 turn.text->data, turn.text->size, &patched),
 			0);
 		assert_int_equal(patched->size, element->size);

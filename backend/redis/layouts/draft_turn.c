@@ -17,7 +17,7 @@ static bool keeps_all(const struct layout_codec *codec, const struct blob *meta)
 	json_auto_t *object = meta ? json_parse(blob_data(meta), blob_size(meta)) : NULL;
 	const char *key;
 	json_t *value;
-	json_object_foreach(object, key, value) if (!codec->encode_keeps(key)) return false;
+	json_object_foreach(object, key, value) if (!codec_keeps(codec, key)) return false;
 	return true;
 }
 
@@ -34,11 +34,11 @@ struct blob *draft_element(
 	struct blob *bytes = NULL;
 	snprintf(turn.role, sizeof(turn.role), "%s", role);
 	*ret_kept = keeps_all(codec, change->meta);
-	int r = turn.text ? codec->encode(&turn, &bytes) : -ENOMEM;
+	int r = turn.text ? codec_encode(codec, &turn, &bytes) : -ENOMEM;
 	if (r == -EINVAL && change->meta) {
 		turn.meta = NULL; /* a member of another type than the tool's: kept beside it */
 		*ret_kept = false;
-		r = codec->encode(&turn, &bytes);
+		r = codec_encode(codec, &turn, &bytes);
 	}
 	errno = -r;
 	return r < 0 ? NULL : bytes;
@@ -141,7 +141,7 @@ static int patch_text(
 		return 0;
 	int r = turn->element->turn.patchable ? 0 : -EPERM;
 	if (r == 0)
-		r = d->s->layout->codec->patch(blob_data(turn->element->bytes),
+		r = codec_patch(d->s->layout->codec, blob_data(turn->element->bytes),
 			blob_size(turn->element->bytes), blob_data(content), blob_size(content),
 			&bytes);
 	if (r < 0)

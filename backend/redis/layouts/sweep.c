@@ -28,7 +28,7 @@ bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struc
 			count->integer < STORE_TURN_MAX ? (uint32_t)count->integer : STORE_TURN_MAX;
 	if (layout_is_bare(s->layout) && ret->count > 0) {
 		struct layout_turn turn = {0};
-		ret->ours = s->layout->codec->decode(first->str, first->len, &turn) == 0;
+		ret->ours = codec_decode(s->layout->codec, first->str, first->len, &turn) == 0;
 		if (ret->ours)
 			layout_turn_done(&turn);
 	}

@@ -43,7 +43,7 @@ int element_of_turn(struct layout_turn *turn, struct blob *bytes, struct element
 int element_new(const struct layout_codec *codec, struct blob *bytes, struct element **ret)
 {
 	struct layout_turn turn = {0};
-	int r = codec->decode(blob_data(bytes), blob_size(bytes), &turn);
+	int r = codec_decode(codec, blob_data(bytes), blob_size(bytes), &turn);
 	if (r == -ENOMEM)
 		return r;
 	bool readable = r == 0;

@@ -24,26 +24,35 @@ struct layout_turn {
 };
 void layout_turn_done(struct layout_turn *turn);
 
-/*
- * All return 0 or -errno. decode: -EBADMSG (not this tool's element), -ENOMEM. encode: as the tool
- * itself would have written it, to the byte; -EINVAL: a role that it cannot say or that would be
- * read back as another one, text that is not UTF-8, no time where the tool has one, a member of
- * `meta` whose place has another type; members of `meta` that have a place in its form go there,
- * others are left out (the caller keeps them elsewhere; see encode_keeps). patch: the element with
- * other text; -EPERM: no one text block; -EINVAL: not UTF-8.
- *
- * A turn's `meta` has the members worth showing, with their own bytes where jansson can read them,
- * else as a string of these; and as "blocks" what of the content is no text.
- */
+/* A tool's way of writing turns; each in a file of its own over what they share (element.h). */
 struct layout_codec {
 	const char *name;
-	int (*decode)(const char *data, size_t size, struct layout_turn *ret);
-	int (*encode)(const struct layout_turn *turn, struct blob **ret);
-	int (*patch)(const char *data, size_t size, const char *text, size_t text_size,
-		struct blob **ret);
-	bool (*encode_keeps)(
-		const char *key); /* whether encode has a place for that metadata key */
+	const struct form *form;
 };
 
 extern const struct layout_codec codec_zen, codec_langchain, codec_langchain_js,
 	codec_openai_agents, codec_llamaindex, codec_agent_framework;
+
+/*
+ * An element as a turn. 0; -EBADMSG: not this tool's; -ENOMEM. A turn's `meta` has the members
+ * worth showing, with their own bytes where jansson can read them, else as a string of these; and
+ * as "blocks" what of the content is no text.
+ */
+int codec_decode(
+	const struct layout_codec *codec, const char *data, size_t size, struct layout_turn *ret);
+
+/*
+ * A turn as the tool itself would have written it, to the byte. Members of `meta` that have a place
+ * in its form go there, others are left out: the caller keeps them elsewhere. -EINVAL: a role that
+ * it cannot say or that would be read back as another one, text that is not UTF-8, no time where
+ * the tool has one, a member of `meta` whose place has another type.
+ */
+int codec_encode(
+	const struct layout_codec *codec, const struct layout_turn *turn, struct blob **ret);
+
+/* Whether encode has a place for that key of metadata. */
+bool codec_keeps(const struct layout_codec *codec, const char *key);
+
+/* The element with other text. -EPERM: it has not one text block; -EINVAL: not UTF-8; -EBADMSG. */
+int codec_patch(const struct layout_codec *codec, const char *data, size_t size, const char *text,
+	size_t text_size, struct blob **ret);

@@ -49,26 +49,4 @@ static const struct form form = {
 	.write = write_turn,
 };
 
-static int decode(const char *data, size_t size, struct layout_turn *ret)
-{
-	return element_decode(&form, data, size, ret);
-}
-
-static int patch(
-	const char *data, size_t size, const char *text, size_t text_size, struct blob **ret)
-{
-	return element_patch(&form, data, size, text, text_size, ret);
-}
-
-static int encode(const struct layout_turn *turn, struct blob **ret)
-{
-	return element_encode(&form, turn, ret);
-}
-
-static bool encode_keeps(const char *key)
-{
-	return places_have(places, key);
-}
-
-const struct layout_codec codec_agent_framework = {
-	"agent-framework", decode, encode, patch, encode_keeps};
+const struct layout_codec codec_agent_framework = {"agent-framework", &form};

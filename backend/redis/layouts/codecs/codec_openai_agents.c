@@ -82,26 +82,4 @@ static const struct form form = {
 	.write = write_turn,
 };
 
-static int decode(const char *data, size_t size, struct layout_turn *ret)
-{
-	return element_decode(&form, data, size, ret);
-}
-
-static int patch(
-	const char *data, size_t size, const char *text, size_t text_size, struct blob **ret)
-{
-	return element_patch(&form, data, size, text, text_size, ret);
-}
-
-static int encode(const struct layout_turn *turn, struct blob **ret)
-{
-	return element_encode(&form, turn, ret);
-}
-
-static bool encode_keeps(const char *key)
-{
-	return false;
-}
-
-const struct layout_codec codec_openai_agents = {
-	"openai-agents", decode, encode, patch, encode_keeps};
+const struct layout_codec codec_openai_agents = {"openai-agents", &form};

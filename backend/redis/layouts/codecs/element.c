@@ -135,8 +135,10 @@ int64_t element_time(const char *data, struct json_range value)
 	return ns;
 }
 
-int element_decode(const struct form *form, const char *data, size_t size, struct layout_turn *ret)
+int codec_decode(
+	const struct layout_codec *codec, const char *data, size_t size, struct layout_turn *ret)
 {
+	const struct form *form = codec->form;
 	struct element element;
 	struct texts texts = {.others = {.style = JSON_STYLE_RAW}};
 	struct layout_turn turn = {0};
@@ -161,9 +163,10 @@ int element_decode(const struct form *form, const char *data, size_t size, struc
 	return 0;
 }
 
-int element_patch(const struct form *form, const char *data, size_t size, const char *text,
+int codec_patch(const struct layout_codec *codec, const char *data, size_t size, const char *text,
 	size_t text_size, struct blob **ret)
 {
+	const struct form *form = codec->form;
 	struct element element;
 	struct texts texts = {.others = {.style = JSON_STYLE_RAW}};
 	if (!utf8_valid(text, text_size))
@@ -206,8 +209,10 @@ static int meta_find(const struct blob *meta, struct json_range *ret)
 	return r < 0 || json_scan_kind(blob_data(meta), *ret) != JSON_KIND_OBJECT ? -EINVAL : 0;
 }
 
-int element_encode(const struct form *form, const struct layout_turn *turn, struct blob **ret)
+int codec_encode(
+	const struct layout_codec *codec, const struct layout_turn *turn, struct blob **ret)
 {
+	const struct form *form = codec->form;
 	struct json_range meta;
 	struct json_out out = {.style = form->style};
 	if (!role_sayable(form, turn->role) ||
@@ -220,4 +225,9 @@ int element_encode(const struct form *form, const struct layout_turn *turn, stru
 	form->write(&out, turn, meta);
 	json_write_word(&out, "}");
 	return json_write_end(&out, ret);
+}
+
+bool codec_keeps(const struct layout_codec *codec, const char *key)
+{
+	return places_have(codec->form->places, key);
 }

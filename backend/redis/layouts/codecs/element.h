@@ -33,13 +33,6 @@ struct form {
 	void (*write)(struct json_out *out, const struct layout_turn *turn, struct json_range meta);
 };
 
-/* As struct layout_codec has them. */
-int element_decode(const struct form *form, const char *data, size_t size, struct layout_turn *ret);
-int element_patch(const struct form *form, const char *data, size_t size, const char *text,
-	size_t text_size, struct blob **ret);
-
-int element_encode(const struct form *form, const struct layout_turn *turn, struct blob **ret);
-
 /* A tool's role in N2's letters: lower case, others dropped; "turn" if nothing is left. */
 void element_role(const char *text, size_t size, char ret[ROLE_MAX_BYTES + 1]);
 

@@ -9,27 +9,27 @@
 #include "fs.h"
 
 /* 0 or -ENOMEM. Nothing is remembered, nor needed, for a store of one's own. */
-int own_init(struct fs *fs);
-void own_done(struct fs *fs);
+int lineage_init(struct fs *fs);
+void lineage_done(struct fs *fs);
 
 /* The store has made these changes. Takes fs->lock itself. */
-void own_note(struct fs *fs, const struct change *changes, size_t count);
+void lineage_note(struct fs *fs, const struct change *changes, size_t count);
 
 /*
  * Whether only changes of ours lead from one revision to the other; also if they are the same. May
- * say no of what is long ago. fs->lock held, own_settle() called after `to` was read.
+ * say no of what is long ago. fs->lock held, lineage_settle() called after `to` was read.
  */
-bool own_leads(struct fs *fs, uint64_t from, uint64_t to);
+bool lineage_leads(struct fs *fs, uint64_t from, uint64_t to);
 
 /*
  * What a change of that file shall expect so that it is remembered: the revision that is there, ANY
  * for a store of one's own. 0 or -errno. Takes fs->lock itself.
  */
-int own_expect(struct fs *fs, struct thread_ref ref, const char *name, uint64_t *ret);
+int lineage_expect(struct fs *fs, struct thread_ref ref, const char *name, uint64_t *ret);
 
 /* An open file takes over the revision of a change of ours, unless there was another's between, so
  * that its commit will meet that. fs->lock held. */
-void own_adopt(struct fs *fs, struct file *file, uint64_t revision);
+void lineage_adopt(struct fs *fs, struct file *file, uint64_t revision);
 
 /* Waits for our changes of the thread that are under way. Without fs->lock. */
-void own_settle(struct fs *fs, uint64_t gen);
+void lineage_settle(struct fs *fs, uint64_t gen);
