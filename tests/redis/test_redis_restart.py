@@ -7,7 +7,7 @@ import pytest
 from across import health, seen, soon, together
 from harness import UNNAMED, outcome, read, run, say, turns, write_all
 from kills import Kills
-from test_incident import chat, incident, refused  # noqa: F401
+from test_incident import chat, incident  # noqa: F401
 
 ONE = "000001-user.md"
 
