@@ -203,6 +203,18 @@ bool index_is_live(struct layout_store *s, const struct entry *entry)
 	return !entry->gone_ms && entry->deadline_ms > layout_now(s);
 }
 
+void index_mount_knows(struct entry *entry)
+{
+	entry->mount = (struct entry_told){
+		.there = !entry->gone_ms,
+		.listed = entry->listed,
+		.digest = entry->loaded ? entry->digest : 0,
+		.deadline_ms = entry->deadline_ms,
+		.count = entry->count,
+	};
+	memcpy(entry->mount.rev, entry->rev, sizeof(entry->rev));
+}
+
 /*
  * What is left grows when a tool sets it anew and shrinks by itself: the most of it since is what
  * the tool sets, if it was seen soon enough.

@@ -15,14 +15,27 @@
 #define uthash_nonfatal_oom(entry) ((entry)->unhashed = true)
 #include <uthash.h>
 
+/* What the mount was told of a thread last; it keeps names, attributes and pages by that. */
+struct entry_told {
+	bool there, listed;
+	uint64_t digest; /* 0: nothing of it was read */
+	int64_t deadline_ms;
+	uint32_t count;
+	char rev[24]; /* of its side key; "" none */
+};
+
+enum { OWN_REVS = 16 };
+
 /* What is known of one key that is, or was, a thread. */
 struct entry {
+	struct entry_told mount;
 	struct place *place;
 	uint64_t told; /* counts what was told of it, to see whether a read was overtaken */
 	uint64_t revision; /* of the thread, as it was handed out last */
 	int64_t deadline_ms; /* STORE_DEADLINE_NEVER */
 	int64_t left_ms; /* the most that it had left since a tool wrote it, to the second; 0 */
 	int64_t gone_ms; /* since when it is gone, by the store's clock; 0: it is there */
+	unsigned writing; /* steps of ours under way */
 	int64_t wrote_ms; /* when a step of ours changed it, until what was told of that is heard */
 	int64_t seen_ns; /* when it was seen to change; 0: it was not */
 	uint32_t count; /* turns, as far as it is known */
@@ -35,11 +48,14 @@ struct entry {
 	bool loaded; /* `digest` and `info` are those of its last image */
 	bool listed; /* shown in listings: its name or a look at it says that it is a thread */
 	bool blind; /* a step of ours added to it without knowing what it had */
-	bool side_told; /* and what was told is about its side key too */
 	bool queued; /* in the worker's queue */
 	uint64_t swept; /* the last pass over the keys that found it */
 	bool unhashed; /* set when adding it to a table failed */
 	uint64_t digest;
+	char rev[24]; /* of its side key, as far as it is known */
+	uint64_t own_revs[OWN_REVS]; /* those that pushes of ours gave it last; a ring */
+	unsigned pushes; /* of ours, for the ring */
+	unsigned put_off; /* looks at it that pushes of ours have overtaken, in a row */
 	struct thread_info *info; /* as of the last image; NULL: never read */
 	struct image *image; /* or NULL */
 	struct entry *older, *newer; /* of those with an image, by use */
@@ -97,7 +113,8 @@ struct layout_store {
 	int64_t flushed_ms; /* when all keys were said to be gone at once; 0 */
 	pthread_cond_t work; /* there is something in the queue */
 	pthread_t worker;
-	bool worker_started;
+	bool queueing, worker_started;
+	uint64_t ups; /* counts changes of `up` */
 };
 
 static inline struct layout_store *layout_store_of(struct store *store)
@@ -117,6 +134,7 @@ void index_forget(struct layout_store *s, struct entry *entry);
 void index_free(struct layout_store *s);
 int index_sort(struct layout_store *s);
 bool index_is_live(struct layout_store *s, const struct entry *entry);
+void index_mount_knows(struct entry *entry); /* all of it, as it is now */
 void index_image(struct layout_store *s, struct entry *entry, struct image *image); /* or NULL */
 /* `theirs`: somebody else has set it. */
 void index_deadline(struct layout_store *s, struct entry *entry, int64_t deadline_ms, bool theirs);
@@ -184,7 +202,9 @@ bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen 
 void layout_look(struct layout_store *s, struct place *const *places, size_t count);
 
 /* worker.c: what was told is looked at by one thread of ours. */
+void worker_prepare(struct layout_store *s); /* what is told from now on waits for the worker */
 int worker_start(struct layout_store *s);
+void worker_mount_knows(struct layout_store *s); /* of all that is not queued; under the mutex */
 void worker_stop(struct layout_store *s);
 void worker_add(struct layout_store *s, struct entry *entry); /* under the mutex */
 void worker_on_key(void *arg, const char *key, size_t size);

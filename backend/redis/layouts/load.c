@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { OWN_NEWS_MS = 100 }; /* for so long what is told of a key may be of our own step */
 
@@ -31,6 +32,14 @@ static bool is_usual(struct layout_store *s, const struct entry *entry)
 	return layout_id_usual(s->layout, entry->place->text, entry->place->text_size);
 }
 
+/* Whether it is what the mount knew and what pushes of ours, which have read nothing, added. */
+static bool is_pushed(struct layout_store *s, const struct entry *entry, const struct image *image)
+{
+	return s->layout->kind == LAYOUT_LIST && entry->mount.digest == entry->digest &&
+	       entry->mount.count == image->raw.count &&
+	       !strcmp(entry->mount.rev, blob_data(side_get(&image->raw.side, "rev")));
+}
+
 /* What a read or a step of ours has made of it. Under the mutex. */
 static void take_image(struct layout_store *s, struct entry *entry, struct image *image)
 {
@@ -48,6 +57,10 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 	}
 	if (entry->broken && is_usual(s, entry))
 		s->broken--;
+	const struct blob *rev = side_get(&image->raw.side, "rev");
+	snprintf(entry->rev, sizeof(entry->rev), "%s", blob_data(rev));
+	if (!entry->mount.digest || is_pushed(s, entry, image))
+		entry->mount.digest = image->digest;
 	entry->loaded = entry->listed = true;
 	entry->broken = entry->reported = false;
 	entry->digest = image->digest;
@@ -204,6 +217,7 @@ void layout_wrote(struct layout_store *s, uint64_t gen, uint64_t told, struct im
 	struct entry *entry = index_find_gen(s, gen);
 	if (entry) {
 		bool fresh = s->up && entry->told == told;
+		bool knew = !entry->loaded || entry->mount.digest == entry->digest;
 		entry->wrote_ms = layout_now(s);
 		entry->told++; /* reads that are under way may have seen it before */
 		index_deadline(s, entry, deadline_ms, false);
@@ -212,6 +226,11 @@ void layout_wrote(struct layout_store *s, uint64_t gen, uint64_t told, struct im
 			take_image(s, entry, image);
 		entry->fresh = image && fresh;
 		entry->revision = index_revision(s);
+		if (knew && (image || !entry->loaded))
+			index_mount_knows(entry);
+		else if (knew)
+			entry->mount.deadline_ms = deadline_ms;
+		/* else others have changed it too, and the mount will be told of that */
 		if (ret)
 			layout_known(s, entry, ret);
 	}

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	DEADLINE_SLACK_MS = 20,
+	PUT_OFF_MAX = 4, /* so often a look is put off, some ms each: F6 has 50 */
+};
+
 static const struct redis_script script_follow = {
 	"layout_follow", SCRIPT_WRITES, lua_layout_follow};
 static const struct redis_script script_peek = {"layout_peek", SCRIPT_READS, lua_layout_peek};
@@ -17,10 +22,10 @@ struct look {
 	struct keys keys;
 	bool whole; /* only reading it whole tells */
 	bool side; /* it has a side key */
-	bool was_there, was_listed, blind, quiet, wrote;
-	uint64_t digest;
-	int64_t deadline_ms;
-	uint32_t count;
+	bool blind, wrote;
+	struct entry_told mount; /* when it began */
+	uint64_t told;
+	char rev[24]; /* of the side key now */
 	bool follows; /* its side key is to live as long as it does */
 };
 
@@ -31,18 +36,15 @@ static bool look_begin(struct layout_store *s, struct look *look)
 	if (!e)
 		return false;
 	bool usual = layout_id_usual(s->layout, e->place->text, e->place->text_size);
-	look->blind = e->blind && !e->side_told;
+	look->blind = e->blind;
+	look->mount = e->mount;
+	look->told = e->told;
 	look->wrote = e->wrote_ms != 0;
 	look->whole = e->ours || e->broken || !usual || (look->wrote && !e->blind);
-	look->was_there = !e->gone_ms;
-	look->was_listed = e->listed;
-	look->digest = e->digest;
-	look->deadline_ms = e->deadline_ms;
-	look->count = e->count;
 	look->follows = e->side_stale;
 	e->side_stale = false;
 	e->wrote_ms = 0;
-	e->blind = e->side_told = false;
+	e->blind = false;
 	return true;
 }
 
@@ -58,16 +60,6 @@ static int peek(struct layout_store *s, const struct look *looks, size_t count, 
 	redis_args_add(&args, s->layout->kind == LAYOUT_VALUE ? "string" : "list");
 	redis_args_add(&args, layout_is_bare(s->layout) ? "1" : "0");
 	return redis_read_script(s->pool, &script_peek, 2 * count, &args, "", ret);
-}
-
-/* It went before its time, or at its time. Without the mutex. */
-static void tell_gone(struct layout_store *s, const struct look *look)
-{
-	bool early = look->deadline_ms - layout_now(s) > 100;
-	if (look->was_there && look->was_listed && early && !look->wrote)
-		layout_vanished(s, look->place->gen);
-	if (look->was_there)
-		layout_notify(s, NOTICE_THREAD, look->place, NULL);
 }
 
 static int64_t apart(int64_t a, int64_t b)
@@ -89,48 +81,110 @@ static void follow(struct layout_store *s, const struct look *look)
 		freeReplyObject(reply);
 }
 
-/* Tells the mount what came of a look. */
-static void look_end(struct layout_store *s, const struct look *look, bool same_count)
+/* What is news to the mount. Under the mutex. */
+struct news {
+	bool there, went, early, thread, file, moved;
+};
+static struct news news_of(struct layout_store *s, struct entry *e, const struct look *look)
 {
+	const struct entry_told *mount = &e->mount;
+	struct news news = {.there = !e->gone_ms};
+	bool same = look->whole && mount->digest && e->digest == mount->digest;
+	news.went = mount->there && !news.there;
+	news.early = news.went && mount->listed && !look->wrote &&
+		     mount->deadline_ms - layout_now(s) > 100;
+	news.moved = news.there && apart(e->deadline_ms, mount->deadline_ms) > DEADLINE_SLACK_MS;
+	news.thread = news.went || (news.there && (!mount->there || e->listed != mount->listed)) ||
+		      news.moved;
+	news.file = news.there && !same;
+	memcpy(e->rev, look->rev, sizeof(e->rev));
+	index_mount_knows(e);
+	return news;
+}
+
+/* Tells the mount what came of a look. */
+static void look_end(struct layout_store *s, const struct look *look)
+{
+	struct news news = {0};
 	pthread_mutex_lock(&s->mutex);
 	struct entry *e = index_find_gen(s, look->place->gen);
-	bool there = e && !e->gone_ms, listed = e && e->listed;
-	bool moved = e && apart(e->deadline_ms, look->deadline_ms) > 20;
-	bool quiet = (look->blind && same_count) || (look->whole && e && e->digest == look->digest);
+	if (e)
+		news = news_of(s, e, look);
 	pthread_mutex_unlock(&s->mutex);
-	if (!s->read_only && (look->follows || moved || !there))
+	if (!s->read_only && (look->follows || news.moved || !news.there))
 		follow(s, look);
-	if (!there)
-		tell_gone(s, look);
-	else if (!look->was_there || listed != look->was_listed || moved)
+	if (news.early)
+		layout_vanished(s, look->place->gen);
+	if (news.thread)
 		layout_notify(s, NOTICE_THREAD, look->place, NULL);
-	if (there && look->was_there && !quiet)
+	if (news.file)
 		layout_notify(s, NOTICE_FILE, look->place, NULL);
 }
 
-/* Four elements of the reply, each: what is there (1 the key, 2 a thread without turns), … */
+static bool is_own_rev(const struct entry *e, const struct look *look)
+{
+	uint64_t rev = strtoull(look->rev, NULL, 10);
+	if (!strcmp(look->rev, look->mount.rev))
+		return true;
+	for (size_t i = 0; rev && i < OWN_REVS; i++)
+		if (e->own_revs[i] == rev)
+			return true;
+	return false;
+}
+
+/*
+ * Whether what was seen is one of the states that pushes of ours have made, while we looked too:
+ * then there is no news. Or it cannot be told yet, for another push was under way: later.
+ */
+static bool only_pushes(
+	struct layout_store *s, struct entry *e, const struct look *look, const struct seen *seen)
+{
+	const struct entry_told *now = &e->mount;
+	bool grown = seen->there && seen->count >= look->mount.count && seen->count <= now->count;
+	bool ends = seen->deadline_ms >= look->mount.deadline_ms - DEADLINE_SLACK_MS &&
+		    seen->deadline_ms <= now->deadline_ms;
+	if (grown && ends && is_own_rev(e, look)) {
+		e->put_off = 0;
+		return true;
+	}
+	if ((e->told == look->told && !e->wrote_ms) || e->put_off >= PUT_OFF_MAX) {
+		e->put_off = 0;
+		return false;
+	}
+	e->put_off++;
+	e->wrote_ms = layout_now(s);
+	e->blind = true;
+	worker_add(s, e);
+	return true;
+}
+
+/* Five elements of the reply each, as lua/layout_peek.lua has them. */
 static void look_take(struct layout_store *s, struct look *look, const redisReply *reply, size_t at)
 {
 	struct seen seen;
-	if (reply->type != REDIS_REPLY_ARRAY || at + 3 >= reply->elements ||
+	if (reply->type != REDIS_REPLY_ARRAY || at + 4 >= reply->elements ||
 		reply->element[at]->type != REDIS_REPLY_INTEGER ||
 		!seen_read(s, reply, at + 1, &seen))
 		return;
 	look->side = reply->element[at]->integer >= 4;
+	const redisReply *rev = reply->element[at + 4];
+	snprintf(look->rev, sizeof(look->rev), "%s",
+		rev->type == REDIS_REPLY_STRING ? rev->str : "");
 	seen.there = seen.there && reply->element[at]->integer % 4 > 0;
 	pthread_mutex_lock(&s->mutex);
 	struct entry *e = index_find_gen(s, look->place->gen);
-	bool stays = e && layout_seen(s, e, &seen);
+	bool quiet = e && look->blind && only_pushes(s, e, look, &seen);
+	bool stays = e && !quiet && layout_seen(s, e, &seen);
 	pthread_mutex_unlock(&s->mutex);
 	if (!stays)
-		return; /* not this tool's */
+		return; /* no news, or not this tool's */
 	if (look->whole && seen.there) {
 		CLEAN_IMAGE struct image *image = NULL;
 		int r = layout_reload(s, look->place->gen, &image);
 		if (r < 0 && r != -ENOENT && r != -EIO)
 			return; /* the server is away: it will all be looked at again */
 	}
-	look_end(s, look, seen.count == look->count);
+	look_end(s, look);
 }
 
 void layout_look(struct layout_store *s, struct place *const *places, size_t count)
@@ -151,7 +205,7 @@ void layout_look(struct layout_store *s, struct place *const *places, size_t cou
 	if (r == 0 && used > 0)
 		r = peek(s, looks, used, &reply);
 	for (size_t i = 0; i < used && r == 0; i++)
-		look_take(s, &looks[i], reply, 4 * i);
+		look_take(s, &looks[i], reply, 5 * i);
 	if (reply)
 		freeReplyObject(reply);
 	for (size_t i = 0; i < used; i++)

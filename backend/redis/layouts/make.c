@@ -205,6 +205,7 @@ static int remove_once(struct layout_store *s, struct thread_ref ref)
 		entry->wrote_ms = entry->gone_ms = layout_now(s);
 		entry->revision = index_revision(s);
 		index_image(s, entry, NULL);
+		index_mount_knows(entry);
 	}
 	pthread_mutex_unlock(&s->mutex);
 	return 0;

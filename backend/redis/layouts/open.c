@@ -188,6 +188,24 @@ static int connect_pool(struct layout_store *s, const char *url,
 	return r < 0 ? r : look_at_server(s, &options->server, error);
 }
 
+/* What is told from the watch's start on is in the queue: nothing is missed by this pass. */
+static int first_sweep(struct layout_store *s)
+{
+	pthread_mutex_lock(&s->mutex);
+	uint64_t ups = s->ups;
+	pthread_mutex_unlock(&s->mutex);
+	int r = layout_sweep(s);
+	pthread_mutex_lock(&s->mutex);
+	if (s->ups == ups)
+		s->sweep_wanted = false;
+	worker_mount_knows(s);
+	bool up = s->up && r == 0;
+	pthread_mutex_unlock(&s->mutex);
+	if (up)
+		layout_notify(s, NOTICE_UP, NULL, NULL);
+	return r;
+}
+
 /* Finds the threads; from then on what changes is told. A peek looks once. */
 static int begin(struct layout_store *s, bool once, struct errtext *error)
 {
@@ -201,9 +219,8 @@ static int begin(struct layout_store *s, bool once, struct errtext *error)
 	};
 	int r = 0;
 	if (!once) {
-		r = worker_start(s);
-		if (r == 0)
-			r = redis_watch_start(s->pool, &watch, &s->watch);
+		worker_prepare(s);
+		r = redis_watch_start(s->pool, &watch, &s->watch);
 		if (r < 0)
 			return errtext_set(error, r,
 				"%s does not tell what others change (%s): it must be Redis 6 or "
@@ -211,7 +228,9 @@ static int begin(struct layout_store *s, bool once, struct errtext *error)
 				"+subscribe",
 				s->storage, strerror(-r));
 	}
-	r = layout_sweep(s);
+	r = first_sweep(s);
+	if (r == 0 && !once)
+		r = worker_start(s);
 	return r < 0 ? errtext_set(error, r, "The keys of %s cannot be listed: %s", s->storage,
 			       strerror(-r))
 		     : 0;

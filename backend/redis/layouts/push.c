@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct push {
 	struct layout_store *s;
@@ -16,6 +17,7 @@ struct push {
 	struct blob **records; /* or NULL: the bytes say all */
 	size_t count;
 	int64_t time_ns;
+	char rev[24]; /* that the side key gets; "": it does not */
 	struct life life;
 };
 
@@ -122,7 +124,7 @@ static void push_field(
 static int push_run(struct push *p, const struct keys *keys, unsigned flags, uint64_t *ret_length)
 {
 	CLEAN_SERVER_STEP struct server_step step = {0};
-	char rev[24], ttl[48];
+	char ttl[48];
 	struct redis_args *args = server_step_check(&step, "1", 2);
 	redis_args_add(args, "EXISTS");
 	push_key(args, p);
@@ -131,10 +133,11 @@ static int push_run(struct push *p, const struct keys *keys, unsigned flags, uin
 	push_key(args, p);
 	for (size_t i = 0; i < p->count; i++)
 		redis_args_add_blob(args, p->bytes[i]);
-	snprintf(rev, sizeof(rev), "%llu", (unsigned long long)random_number());
 	bool records = push_records(p, keys, &step);
-	if (records)
-		push_field(keys, "rev", rev, &step);
+	if (records) {
+		snprintf(p->rev, sizeof(p->rev), "%llu", (unsigned long long)random_number());
+		push_field(keys, "rev", p->rev, &step);
+	}
 	snprintf(ttl, sizeof(ttl), "%lld %lld", (long long)p->info.ttl_ms,
 		(long long)p->life.deadline_ms);
 	if (records && p->life.renews) /* a list has no time of its last write to tell it by */
@@ -150,6 +153,19 @@ static int push_run(struct push *p, const struct keys *keys, unsigned flags, uin
 	return r;
 }
 
+/* The mount knows of it, if it knew of all that was there before. Under the mutex. */
+static void push_told(const struct push *p, struct entry *entry, uint32_t length)
+{
+	if (p->rev[0]) {
+		memcpy(entry->rev, p->rev, sizeof(entry->rev));
+		entry->own_revs[entry->pushes++ % OWN_REVS] = strtoull(p->rev, NULL, 10);
+	}
+	if (entry->mount.count != length - p->count)
+		return;
+	entry->mount.count = length;
+	memcpy(entry->mount.rev, entry->rev, sizeof(entry->rev));
+}
+
 /* What is known of the thread goes on without its image: the next who reads it asks. */
 static void push_known(struct push *p, const struct turn_new *turns, uint32_t length,
 	const struct thread_change *thread)
@@ -159,6 +175,7 @@ static void push_known(struct push *p, const struct turn_new *turns, uint32_t le
 	struct entry *entry = index_find_gen(s, p->place->gen);
 	if (entry) {
 		index_image(s, entry, NULL);
+		push_told(p, entry, length);
 		entry->count = length;
 		entry->blind = true;
 		entry->seen_ns = p->time_ns;

@@ -93,6 +93,18 @@ static int take_answer(const redisReply *reply, int64_t *ret_now, uint64_t *ret_
 	return 0;
 }
 
+/* What is told of a thread while we change it ourselves is looked at when that is done. */
+static void note_writing(struct layout_store *s, uint64_t gen, int change)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	if (entry) {
+		entry->writing += (unsigned)change;
+		entry->wrote_ms = layout_now(s);
+	}
+	pthread_mutex_unlock(&s->mutex);
+}
+
 int server_step_run(struct layout_store *s, const struct keys *keys, struct server_step *step,
 	bool durable, int64_t *ret_now, uint64_t *ret_first)
 {
@@ -105,7 +117,9 @@ int server_step_run(struct layout_store *s, const struct keys *keys, struct serv
 	add_all(&args, &step->checks);
 	redis_args_add_unsigned(&args, step->command_count);
 	add_all(&args, &step->commands);
+	note_writing(s, keys->place->gen, 1);
 	int r = redis_write(s->pool, &script_step, count, &args, durable, keys->place->id, &reply);
+	note_writing(s, keys->place->gen, -1);
 	layout_write_ended(s, r == -ESTALE ? 0 : r);
 	if (r < 0)
 		return r == -ESTALE ? -EAGAIN : r;

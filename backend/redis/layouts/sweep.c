@@ -152,6 +152,26 @@ static bool is_stale(const struct entry *entry, const redisReply *reply)
 	return ends != entry->deadline_ms;
 }
 
+static void take_side(struct layout_store *s, struct entry *entry, const redisReply *reply,
+	size_t at, uint64_t sweep)
+{
+	const redisReply *made = reply->element[at + 2];
+	struct seen seen = {.there = true, .ours = true, .deadline_ms = STORE_DEADLINE_NEVER};
+	if (entry->swept < sweep && made->type == REDIS_REPLY_INTEGER && made->integer == 1) {
+		const redisReply *ends = reply->element[at + 1];
+		if (ends->type == REDIS_REPLY_INTEGER && ends->integer >= 0)
+			seen.deadline_ms = ends->integer;
+		layout_seen(s, entry, &seen); /* a thread that has no turns yet */
+		entry->swept = sweep;
+		return;
+	}
+	entry->side_stale = is_stale(entry, reply->element[at + 1]);
+	if (s->layout->kind == LAYOUT_VALUE)
+		entry->ours += entry->ours ? 0 : 1; /* until it has been read */
+	if (entry->side_stale || s->layout->kind == LAYOUT_VALUE)
+		worker_add(s, entry);
+}
+
 /*
  * Side keys: of threads that have no turn yet, which have no other key; and of those whose turns
  * of ours may have been overwritten while nobody looked.
@@ -171,12 +191,8 @@ static int take_sides(
 			continue;
 		pthread_mutex_lock(&s->mutex);
 		struct entry *entry = index_get(s, key, size);
-		if (entry && (entry->gone_ms || s->layout->kind == LAYOUT_VALUE)) {
-			entry->ours += entry->ours ? 0 : 1; /* until it has been read */
-			entry->side_stale = is_stale(entry, reply->element[i + 1]);
-			entry->swept = sweep;
-			worker_add(s, entry);
-		}
+		if (entry)
+			take_side(s, entry, reply, i, sweep);
 		pthread_mutex_unlock(&s->mutex);
 	}
 	return 0;

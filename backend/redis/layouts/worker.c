@@ -28,7 +28,7 @@ void layout_notify(struct layout_store *s, enum notice_kind kind, const struct p
 
 void worker_add(struct layout_store *s, struct entry *entry)
 {
-	if (entry->queued || !s->worker_started)
+	if (entry->queued || !s->queueing)
 		return;
 	entry->queued = true;
 	entry->queue_next = NULL;
@@ -46,8 +46,8 @@ static struct entry *take_due(struct layout_store *s, int64_t now, struct entry 
 		if (!s->queue)
 			s->queue_end = &s->queue;
 		entry->queued = false;
-		bool young = entry->wrote_ms && now - entry->wrote_ms < SETTLE_MS &&
-			     now >= entry->wrote_ms;
+		bool young = entry->writing || (entry->wrote_ms && now >= entry->wrote_ms &&
+						       now - entry->wrote_ms < SETTLE_MS);
 		if (!young)
 			return entry;
 		worker_add(s, entry);
@@ -84,6 +84,13 @@ static void wait_for_work(struct layout_store *s)
 		pthread_cond_wait(&s->work, &s->mutex);
 }
 
+void worker_mount_knows(struct layout_store *s)
+{
+	for (struct entry *e = s->by_gen; e; e = e->by_gen.next)
+		if (!e->queued)
+			index_mount_knows(e);
+}
+
 /* Changes are told again, and what they were meanwhile was not. */
 static void sweep(struct layout_store *s)
 {
@@ -91,6 +98,8 @@ static void sweep(struct layout_store *s)
 	pthread_mutex_lock(&s->mutex);
 	s->sweep_failed = r < 0; /* the next tick tries again */
 	bool up = s->up && r == 0;
+	if (up)
+		worker_mount_knows(s); /* it is to forget all that it knew */
 	pthread_mutex_unlock(&s->mutex);
 	if (up)
 		layout_notify(s, NOTICE_UP, NULL, NULL);
@@ -122,13 +131,16 @@ static void *work(void *arg)
 	return NULL;
 }
 
-int worker_start(struct layout_store *s)
+void worker_prepare(struct layout_store *s)
 {
 	s->queue_end = &s->queue;
-	s->worker_started = true;
+	s->queueing = true;
+}
+
+int worker_start(struct layout_store *s)
+{
 	int r = -pthread_create(&s->worker, NULL, work, s);
-	if (r < 0)
-		s->worker_started = false;
+	s->worker_started = r == 0;
 	return r;
 }
 
@@ -167,15 +179,13 @@ void worker_on_key(void *arg, const char *key, size_t size)
 		doubt_all(s);
 		return;
 	}
-	bool side = keys_of_side(s, key, size, &thread, &thread_size);
-	if (!side && !keys_match(s, key, size))
+	if (!keys_of_side(s, key, size, &thread, &thread_size) && !keys_match(s, key, size))
 		return;
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_get(s, thread, thread_size);
 	if (entry) {
 		entry->told++;
 		entry->fresh = false;
-		entry->side_told = entry->side_told || side;
 		worker_add(s, entry);
 	}
 	pthread_mutex_unlock(&s->mutex);
@@ -186,6 +196,7 @@ void worker_on_state(void *arg, bool up)
 	struct layout_store *s = arg;
 	pthread_mutex_lock(&s->mutex);
 	s->up = up;
+	s->ups++;
 	for (struct entry *e = s->by_gen; e; e = e->by_gen.next) {
 		e->told++;
 		e->fresh = false;

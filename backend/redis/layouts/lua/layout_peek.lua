@@ -1,10 +1,10 @@
 -- What became of some keys: KEYS are pairs of a thread's key and its side key; ARGV[1] is the type that
 -- counts, ARGV[2] '1' as for scan.lua. For each pair {is it there (1 yes, 2 without turns; 4 more if it has
--- a side key), deadline, elements, first element}.
+-- a side key), deadline, elements, first element, rev of the side key}.
 --@ layout_deadline
 local found = {}
 for i = 1, #KEYS, 2 do
-	local key, there, count, first = KEYS[i], 0, 0, ''
+	local key, there, count, first, rev = KEYS[i], 0, 0, '', ''
 	local lives = key
 	if redis.call('TYPE', key).ok == ARGV[1] then
 		there = 1
@@ -18,9 +18,10 @@ for i = 1, #KEYS, 2 do
 			there, lives = 2, KEYS[i + 1]
 		end
 		there = there + 4
+		rev = redis.call('HGET', KEYS[i + 1], 'rev') or ''
 	end
 	local n = #found
-	found[n + 1], found[n + 2], found[n + 3], found[n + 4] =
-		there, deadline(lives), count, first
+	found[n + 1], found[n + 2], found[n + 3], found[n + 4], found[n + 5] =
+		there, deadline(lives), count, first, rev
 end
 return found
