@@ -7,6 +7,7 @@
 #include "control.h"
 #include "counted.h"
 #include "dir.h"
+#include "drain.h"
 #include "entry.h"
 #include "expired.h"
 #include "expiry.h"
@@ -201,10 +202,13 @@ static int fs_start(struct fs *fs)
 /* Everything that was accepted is committed before the mountpoint goes. */
 static void fs_stop(struct fs *fs)
 {
+	struct drain drain;
 	atomic_store(&fs->ending, true);
+	drain_start(&drain, fs->session);
 	remote_stop(fs);
 	expiry_stop(fs);
 	work_done(fs);
+	drain_stop(&drain);
 	file_commit_all(fs);
 	ledger_stop(fs);
 }
