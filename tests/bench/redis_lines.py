@@ -24,6 +24,7 @@ TTL = 3 * 3600
 
 @contextlib.contextmanager
 def redis_server(base, **config):
+    config.setdefault("appendfsync", "everysec")
     from server import Server  # pylint: disable=import-outside-toplevel  # wants python3-redis
 
     with contextlib.closing(Server(base / "server", **config)) as server:

@@ -39,7 +39,7 @@ def store_server():
     from server import Server  # pylint: disable=import-outside-toplevel
 
     with tempfile.TemporaryDirectory(prefix="turnfs-server-", dir=harness.SCRATCH) as folder:
-        server = Server(pathlib.Path(folder) / "server", f"{STORE}-server")
+        server = Server(pathlib.Path(folder) / "server", f"{STORE}-server", appendfsync="everysec")
         with contextlib.closing(server):
             yield server
 

@@ -37,6 +37,7 @@ def test_R6__appendfsync_always__health_is_ok_and_says_that_nothing_is_lost(serv
 
 
 def test_R6__appendfsync_everysec__health_says_how_much_a_power_cut_can_lose(any_server, mount):
+    any_server.set("appendfsync", "everysec")
     mnt = mount(any_server.url)
     text = sentence(mnt, "durability")
     assert "everysec" in text and re.search(r"power cut", text) and re.search(r"\b[12] s\b", text), text
@@ -233,7 +234,7 @@ def test_R6__disk_of_the_aof_full__ENOSPC_named_in_health_and_goes_on_when_there
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", small], check=True)
     workshop.cleanups.insert(0, lambda: subprocess.run(["umount", "-l", small], check=True))
-    server = servers(appendonly="no")
+    server = servers(appendonly="no", appendfsync="everysec")  # with "always" it would end itself
     server.set("dir", str(small))
     server.set("appendonly", "yes")
     soon(lambda: server.info("persistence", "aof_last_bgrewrite_status") == "ok"

@@ -347,7 +347,7 @@ def test_F1__connection_cut_before_the_reply__every_kind_of_write_is_done_once(s
 
 
 def test_F1__server_killed_between_request_and_reply__turn_is_there_exactly_once(servers, mount, proxies):
-    server = servers(appendfsync="always")
+    server = servers()
     proxy = proxies(server)
     mnt = mount(proxy.url)
     thread = mnt.thread()

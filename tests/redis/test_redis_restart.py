@@ -7,7 +7,7 @@ import pytest
 from across import health, seen, soon, together
 from harness import UNNAMED, outcome, read, run, say, turns, write_all
 from kills import Kills
-from test_incident import chat, incident, refused  # noqa: F401
+from test_incident import chat, incident  # noqa: F401
 
 ONE = "000001-user.md"
 
@@ -30,7 +30,7 @@ def test_R1__daemon_killed__everything_acknowledged_is_there(any_server, mount):
 
 
 def test_R1__server_killed_with_appendfsync_always__both_mounts_go_on_and_nothing_is_lost(servers, mount):
-    server = servers(appendfsync="always")
+    server = servers()
     a, b = mount(server.url), mount(server.url)
     here, there = a.thread(), seen(b / "thread")
     for i in range(5):
@@ -47,7 +47,7 @@ def test_R1__server_killed_with_appendfsync_always__both_mounts_go_on_and_nothin
 @pytest.mark.parametrize("program", ["redis-server", "valkey-server"])
 def test_R1__server_killed_again_and_again_while_four_mounts_write__no_acknowledged_turn_is_lost(servers, mount, program):
     """The short form of soak_kills.py."""
-    server = servers(program, appendfsync="always")
+    server = servers(program)
     mounts = [mount(server.url) for _ in range(4)]
     kills = Kills(server, [mnt.path for mnt in mounts])
     kills.run(kills=int(os.environ.get("TURNFS_SERVER_KILLS", "3")), turns_each=150)
@@ -120,7 +120,7 @@ def test_R1__incident_on_redis__server_and_daemon_killed__conversation_continues
 
 
 def test_R1__incident_on_redis__redis_killed_and_restarted_in_its_middle__conversation_continues(servers, mount, chat):  # noqa: F811
-    server = servers(appendfsync="always")
+    server = servers()
     mnt = mount(store=UNNAMED, env={"REDIS_URL": server.url, "CONVERSATION_TIMEOUT_HOURS": "3"})
     talk = chat(mnt)
     first = talk.say("My name is Ada.")

@@ -147,7 +147,8 @@ static void test_W4__what_can_be_lost__is_said(void **state)
 		const char *info, *says;
 	} rows[] = {
 		{"yes", "everysec", "", true, false, 0, HEALTHY MASTER,
-			"a power cut can lose up to about 2 s of turns (appendonly yes, "
+			"a power cut or a crash of the server can lose up to about 2 s of turns "
+			"(appendonly yes, "
 			"appendfsync "
 			"everysec); fsync() cannot promise more"},
 		{"yes", "everysec", "", true, true, 0, HEALTHY MASTER,

@@ -67,8 +67,10 @@ static void promise_aof(const struct judge *j)
 		return;
 	}
 	if (strcmp(sync, "everysec") == 0)
-		PROMISE("close() returns when the server has it in memory; a power cut can lose up "
-			"to about 2 s of turns (appendonly yes, appendfsync everysec)");
+		/* A server that is killed while it syncs has not written what came meanwhile. */
+		PROMISE("close() returns when the server has it in memory; a power cut or a crash "
+			"of the server can lose up to about 2 s of turns (appendonly yes, "
+			"appendfsync everysec)");
 	else if (strcmp(sync, "no") == 0)
 		PROMISE("close() returns when the server has it in memory; a power cut can lose up "
 			"to about 30 s of turns (appendonly yes, appendfsync no)");
