@@ -422,6 +422,31 @@ def test_I6__openai_agents__its_session_says_when(server, mount):
         assert len(ends) == 1
 
 
+def test_I6__agent_framework__the_oldest_go_at_its_maximum(server, mount):
+    with server.client() as client:
+        tool = AgentFramework(client)
+        tool.maximum = 5
+        thread = tool.create(turns=[("user", f"{i}") for i in range(4)])
+        m = mount(server.url, options(AgentFramework, "max_turns=5"))
+
+        def same():
+            try:
+                return shown(m / thread) == tool.read(thread)
+            except FileNotFoundError:  # a name that has moved between listing and reading
+                return False
+
+        for i in range(4, 24):
+            if i % 2:
+                tool.add(thread, "user", f"{i}")
+            else:
+                say(m / thread, "assistant", f"{i}")
+            if i % 3 == 0:
+                wait_until(same, 1)
+        assert [text for _, text in tool.read(thread)] == [f"{i}" for i in range(19, 24)]
+        wait_until(same, 1)
+        assert client.ttl(tool.key(thread)) == -1
+
+
 def test_I6__zen_only_its_uuids__mkdir_of_another_name_is_EINVAL(server, mount):
     m = mount(server.url, options(Zen))
     with fails(errno.EINVAL):

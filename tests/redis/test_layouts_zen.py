@@ -123,6 +123,7 @@ def test_I6__the_tool_writes_over_ours__it_is_kept_shown_and_said(server, zmnt, 
     wait_until(lambda: (zmnt / thread).is_dir(), 1)
     stale = zen.load(thread)
     say(zmnt / thread, "assistant", "ours\n")
+    assert texts(zmnt / thread) == ["hi", "ours\n"]
     stale["turns"].append(zen.turn("user", "the tool's"))
     zen.store(thread, stale)
     wait_until(lambda: lost(zmnt, thread) == {"000002-assistant.md": "ours\n"}, 2)

@@ -14,7 +14,7 @@ static void tell_turns(const struct image *image, const struct place *place, uin
 	for (size_t i = 0; i < count; i++) {
 		uint32_t number = first + (uint32_t)i;
 		const struct image_file *file = image_find_turn(image, number);
-		turns[i].ino = image_turn_ino(place, number);
+		turns[i].ino = image_turn_ino(place, number, turns[i].role);
 		turns[i].ret_revision = file ? file->info.revision : STORE_REVISION_NONE;
 	}
 }

@@ -1,7 +1,7 @@
 /* Redis' own patterns of keys, as SCAN's MATCH takes them, for keys that come by other ways. */
 #include "layout.h"
 
-/* How deeply stars may be nested; more than that matches nothing, however long it would take. */
+/* A pattern that takes longer than this matches nothing: keys and patterns are short. */
 enum { STEPS_MAX = 100000 };
 
 struct glob {

@@ -102,11 +102,11 @@ size_t image_after(const struct image *image, const char *name); /* the first pl
 /* The revision of turn `ino` of an element, with what the side key says of it (or NULL). */
 uint64_t image_turn_revision(uint64_t ino, uint64_t element_hash, const struct blob *record);
 
-/* The inode number of a turn: below its thread's, so that a listing begins with the last one. */
-static inline uint64_t image_turn_ino(const struct place *place, uint32_t number)
-{
-	return place->gen - number;
-}
+/*
+ * The inode number of a turn: below its thread's, so that a listing begins with the last one. With
+ * another role it is another file, for it has another name.
+ */
+uint64_t image_turn_ino(const struct place *place, uint32_t number, const char *role);
 
 /* The elements of a value or list, made of `bytes`; those of `before` that are the same are used.
  */

@@ -11,6 +11,22 @@
 
 enum { FILE_MODE = 0600 };
 
+/* 64 places for each number: those of the roles that there usually are, then by hash. */
+static uint64_t role_place(const char *role)
+{
+	static const char *const usual[] = {"user", "assistant", "system", "tool"};
+	enum { USUAL = sizeof(usual) / sizeof(*usual), PLACES = 64 };
+	for (uint64_t i = 0; i < USUAL; i++)
+		if (!strcmp(role, usual[i]))
+			return i;
+	return USUAL + XXH3_64bits(role, strlen(role)) % (PLACES - USUAL);
+}
+
+uint64_t image_turn_ino(const struct place *place, uint32_t number, const char *role)
+{
+	return place->gen - ((uint64_t)number << 6 | role_place(role));
+}
+
 uint64_t image_turn_revision(uint64_t ino, uint64_t element_hash, const struct blob *record)
 {
 	uint64_t hash = XXH3_64bits_withSeed(&element_hash, sizeof(element_hash), ino);
@@ -54,16 +70,17 @@ static void add_turn(struct builder *b, struct image_file *file, size_t index)
 {
 	const struct element *element = b->image->raw.elements[index];
 	const struct layout_turn *turn = &element->turn;
+	const char *role = element->readable ? turn->role : "unreadable";
 	uint32_t number = (uint32_t)index + 1;
 	file->number = number;
 	file->info = (struct file_info){
-		.ino = image_turn_ino(b->place, number),
+		.ino = image_turn_ino(b->place, number, role),
 		.size = blob_size(turn->text),
 		.mode = FILE_MODE,
 		.uid = b->rules->uid,
 		.gid = b->rules->gid,
 	};
-	name_turn_format(file->info.name, number, element->readable ? turn->role : "unreadable");
+	name_turn_format(file->info.name, number, role);
 	if (!element->readable)
 		return; /* its revision stays NONE */
 	if (turn->time_ns != LAYOUT_TIME_NONE)

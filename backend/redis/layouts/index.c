@@ -12,11 +12,11 @@ enum { IMAGES_BYTES = 64 << 20 }; /* of images that are kept; one may be larger 
 
 /*
  * Below 2^59: what store_reserve() gives lies above, so that no file's number is a turn's. A turn's
- * is its thread's less its number, hence the room below.
+ * is its thread's less its number and role, hence the room below (image_turn_ino()).
  */
 uint64_t index_gen(const char *key, size_t size, unsigned salt)
 {
-	const uint64_t least = UINT64_C(1) << 21, most = UINT64_C(1) << 59;
+	const uint64_t least = UINT64_C(1) << 27, most = UINT64_C(1) << 59;
 	return least + XXH3_64bits_withSeed(key, size, salt) % (most - least - 2);
 }
 

@@ -35,8 +35,8 @@ static bool is_usual(struct layout_store *s, const struct entry *entry)
 /* Whether it is what the mount knew and what pushes of ours, which have read nothing, added. */
 static bool is_pushed(struct layout_store *s, const struct entry *entry, const struct image *image)
 {
-	return s->layout->kind == LAYOUT_LIST && entry->mount.digest == entry->digest &&
-	       entry->mount.count == image->raw.count &&
+	return s->layout->kind == LAYOUT_LIST && !s->layout->trims &&
+	       entry->mount.digest == entry->digest && entry->mount.count == image->raw.count &&
 	       !strcmp(entry->mount.rev, blob_data(side_get(&image->raw.side, "rev")));
 }
 

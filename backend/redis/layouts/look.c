@@ -173,7 +173,7 @@ static void look_take(struct layout_store *s, struct look *look, const redisRepl
 	seen.there = seen.there && reply->element[at]->integer % 4 > 0;
 	pthread_mutex_lock(&s->mutex);
 	struct entry *e = index_find_gen(s, look->place->gen);
-	bool quiet = e && look->blind && only_pushes(s, e, look, &seen);
+	bool quiet = e && look->blind && !s->layout->trims && only_pushes(s, e, look, &seen);
 	bool stays = e && !quiet && layout_seen(s, e, &seen);
 	pthread_mutex_unlock(&s->mutex);
 	if (!stays)

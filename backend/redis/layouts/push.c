@@ -68,7 +68,8 @@ static int push_turn(struct push *p, const struct turn_new *turn, size_t i)
 	if (!p->bytes[i])
 		return -errno;
 	int r = element_new(p->s->layout->codec, p->bytes[i], &element);
-	if (r == 0 && draft_record(p->s, element, &put, kept, p->time_ns, &record)) {
+	bool moves = p->s->layout->trims && p->s->max_turns; /* its number will not stay */
+	if (r == 0 && !moves && draft_record(p->s, element, &put, kept, p->time_ns, &record)) {
 		p->records[i] = record_text(&record);
 		r = p->records[i] ? 0 : -ENOMEM;
 	}
@@ -195,7 +196,7 @@ static void push_known(struct push *p, const struct turn_new *turns, uint32_t le
 static void push_tell(const struct push *p, uint32_t first, struct turn_new *turns)
 {
 	for (size_t i = 0; i < p->count; i++) {
-		turns[i].ino = image_turn_ino(p->place, first + (uint32_t)i);
+		turns[i].ino = image_turn_ino(p->place, first + (uint32_t)i, turns[i].role);
 		turns[i].ret_revision =
 			image_turn_revision(turns[i].ino, blob_hash(p->bytes[i]), p->records[i]);
 	}
