@@ -8,6 +8,7 @@ import faulthandler
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -18,6 +19,9 @@ import harness
 
 TIMEOUT = float(os.environ.get("TURNFS_TEST_TIMEOUT", "120"))
 STORE = os.environ.get("TURNFS_TEST_STORE", "local")
+
+# A shell that runs us in the background ignores it, and so would every daemon.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     harness.take_mounts_of_ones_own()

@@ -53,6 +53,10 @@ def test_C3__meson_install__puts_everything_where_it_belongs(installed):
         "share/doc/turnfs/fstab.example",
         "share/doc/turnfs/design.md",
         "share/doc/turnfs/schema.md",
+        "share/doc/turnfs/redis-schema.md",
+        "share/doc/turnfs/chat-servers.md",
+        "share/doc/turnfs/layouts.md",
+        "share/doc/turnfs/storage_backend.py",
         "share/doc/turnfs/.env.example",
     }
     if shutil.which("scdoc"):
