@@ -89,8 +89,7 @@ static size_t format_words(char *text, char *ret, size_t room)
 	size_t count = 0, size = 0;
 	char words[512] = "";
 	for (char *word; (word = strsep(&cursor, " ")); count++) {
-		char *space = strstr(word, "\\x20");
-		if (space) {
+		for (char *space; (space = strstr(word, "\\x20"));) {
 			*space = ' ';
 			memmove(space + 1, space + 4, strlen(space + 4) + 1);
 		}

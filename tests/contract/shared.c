@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,6 +270,187 @@ static void test_T6__a_thread__has_keys_that_the_server_erases(void **state)
 	}
 }
 
+/* The one file of a thread under another name, whichever of both names is hashed first. */
+static void test_T6__the_only_file_renamed__keys_are_erased_by_the_server_all_the_same(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	static const char *const names[] = {"a", "b", "c", "notes", "a", "z", "b"};
+	struct thread_info thread = make_thread(f, "t");
+	put(f, &thread, names[0], "text");
+	for (size_t i = 1; i < sizeof(names) / sizeof(*names); i++) {
+		assert_int_equal(try_rename(f, &thread, names[i - 1], STORE_REVISION_ANY, names[i],
+					 STORE_REVISION_NONE),
+			0);
+		assert_true(server_command("PTTL %s{t}:%llu:names", f->prefix,
+				    (unsigned long long)thread.gen) > 0);
+		assert_true(server_command("PTTL %s{t}:%llu:files", f->prefix,
+				    (unsigned long long)thread.gen) > 0);
+	}
+}
+
+static void test_F6__a_program_that_tells_nobody_after_a_mkdir__is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info thread = make_thread(f, "a");
+	assert_hears(other, NOTICE_THREAD, thread.gen, "");
+	forget(other);
+	server_command("ZADD %s{a}:%llu:names 0 x", f->prefix, (unsigned long long)thread.gen);
+	assert_hears(other, NOTICE_FILE, thread.gen, "");
+	other_close(other);
+}
+
+/* Has a handle hold the store's epoch and revision against what it has seen. */
+static void touch_epoch(struct fixture *f)
+{
+	server_command("EXPIRE %sepoch 100000", f->prefix);
+}
+
+static void test_S3__a_row_with_an_absurd_revision__harms_no_other_thread(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info bad = make_thread(f, "bad"), good = make_thread(f, "good"), info;
+	struct store_health health;
+	uint32_t number;
+	server_command(
+		"HSET %sthreads %llu "
+		"9000000000000000\\x200\\x200\\x200\\x200\\x200\\x20448\\x200\\x200\\x201\\x201"
+		"\\x201\\x203600000\\x2099999999999999\\x20-1\\x20-1\\x209\\x200\\x200\\x20384"
+		"\\x200\\x200\\x201\\x201\\x20-1\\x20bad",
+		f->prefix, (unsigned long long)bad.gen);
+	assert_int_equal(store_thread_stat(other->store, ref_of(&bad), &info), -EIO);
+	assert_hears(other, NOTICE_THREAD, good.gen, "");
+	for (int i = 0; i < 20; i++)
+		touch_epoch(f);
+	forget(other);
+	struct thread_info last = make_thread(f, "last");
+	assert_hears(other, NOTICE_THREAD, last.gen, "");
+	assert_int_equal(store_health(other->store, false, &health), 0);
+	assert_null(strstr(health.problem, "went back"));
+	assert_int_equal(try_append(f, &good, "user", "t", STORE_RENEW, &number), 0);
+	assert_int_equal(store_thread_stat(f->store, ref_of(&good), &info), 0);
+	other_close(other);
+}
+
+struct writer {
+	struct fixture *f;
+	struct store *store;
+	struct thread_info thread;
+	atomic_bool stop;
+};
+
+static void *write_on(void *arg)
+{
+	struct writer *w = arg;
+	while (!atomic_load(&w->stop)) {
+		struct turn_new turn = {.role = "user", .ino = 1, .mode = 0600};
+		uint32_t first;
+		store_append(
+			w->store, ref_of(&w->thread), NULL, &turn, 1, STORE_RENEW, NULL, &first);
+	}
+	return NULL;
+}
+
+static void test_R5__a_handle_that_writes_while_it_looks__has_not_gone_back_in_time(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct writer w = {.f = f, .store = other->store, .thread = make_thread(f, "a")};
+	struct store_health health;
+	pthread_t threads[4];
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_on, &w), 0);
+	for (int i = 0; i < 1000; i++)
+		touch_epoch(f);
+	atomic_store(&w.stop, true);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(store_health(other->store, false, &health), 0);
+	assert_null(strstr(health.problem, "back"));
+	other_close(other);
+}
+
+static void test_S3__a_row_that_is_none__does_not_keep_others_from_being_erased(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct thread_info bad = make_thread(f, "bad"), good = make_thread(f, "good");
+	server_command("HSET %sthreads %llu garbage", f->prefix, (unsigned long long)bad.gen);
+	advance_ms(f, 30 * HOUR_MS);
+	assert_int_equal(purge_all(f, 0), 1);
+	assert_int_equal(
+		server_command("HEXISTS %sthreads %llu", f->prefix, (unsigned long long)good.gen),
+		0);
+}
+
+static void test_R5__a_thread_whose_contents_alone_are_gone__takes_no_more(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct thread_info thread = make_thread(f, "a");
+	struct file_page page;
+	struct blob *text = NULL;
+	uint32_t number;
+	put(f, &thread, "x", "text");
+	server_command("DEL %s{a}:%llu:files", f->prefix, (unsigned long long)thread.gen);
+	struct thread_ref ref = ref_of(&thread);
+	assert_int_equal(try_append(f, &thread, "user", "t", STORE_RENEW, &number), -EIO);
+	assert_int_equal(store_file_list(f->store, ref, "", 10, false, &page), -EIO);
+	assert_int_equal(store_file_read(f->store, ref, "x", &text, &(struct file_info){0}), -EIO);
+}
+
+static void test_R5__names_gone_while_a_claim_is_there__takes_no_more(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct thread_info thread = make_thread(f, "a");
+	uint32_t number;
+	put(f, &thread, "x", "text");
+	assert_int_equal(store_claim(f->store, ref_of(&thread), "y"), 0);
+	server_command("DEL %s{a}:%llu:names", f->prefix, (unsigned long long)thread.gen);
+	assert_int_equal(try_append(f, &thread, "user", "t", STORE_RENEW, &number), -EIO);
+}
+
+static void test_W9__a_server_without_memory__lets_what_is_there_be_removed(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct thread_info thread = make_thread(f, "a"), empty = make_thread(f, "empty");
+	struct turn_new turn = {.role = "user", .ino = reserve(f), .mode = 0600};
+	uint32_t number;
+	put(f, &thread, "x", "text");
+	server_command("CONFIG SET maxmemory 1");
+	int appended =
+		store_append(f->store, ref_of(&thread), NULL, &turn, 1, STORE_RENEW, NULL, &number);
+	int removed = try_remove(f, &thread, "x", STORE_REVISION_ANY);
+	int gone = store_thread_remove(f->store, ref_of(&empty), 1);
+	advance_ms(f, 30 * HOUR_MS);
+	size_t purged = 0;
+	int rc = store_purge(f->store, 0, 100, &purged);
+	server_command("CONFIG SET maxmemory 0");
+	assert_int_equal(appended, -ENOSPC);
+	assert_int_equal(removed, 0);
+	assert_int_equal(gone, 0);
+	assert_int_equal(rc, 0);
+	assert_int_equal(purged, 1);
+}
+
+static void test_T2__a_ttl_of_thousands_of_years__can_be_read_again(void **state)
+{
+	struct fixture *f = *state;
+	struct thread_info thread, info;
+	assert_int_equal(try_thread(f, "old", INT64_C(900000000000000), &thread), 0);
+	assert_int_equal(store_thread_find(f->store, "old", &info), 0);
+	put(f, &thread, "x", "text");
+	assert_int_equal(store_thread_find(f->store, "old", &info), 0);
+	assert_true(info.deadline_ms > INT64_C(900000000000000));
+}
+
 int contract_shared(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -281,6 +463,17 @@ int contract_shared(void)
 		CONTRACT_TEST(test_R5__a_store_that_was_flushed__EIO_until_the_deadline),
 		CONTRACT_TEST(test_M5__a_store_that_was_flushed__numbers_do_not_begin_again),
 		CONTRACT_TEST(test_T6__a_thread__has_keys_that_the_server_erases),
+		CONTRACT_TEST(
+			test_T6__the_only_file_renamed__keys_are_erased_by_the_server_all_the_same),
+		CONTRACT_TEST(test_F6__a_program_that_tells_nobody_after_a_mkdir__is_noticed),
+		CONTRACT_TEST(test_S3__a_row_with_an_absurd_revision__harms_no_other_thread),
+		CONTRACT_TEST(
+			test_R5__a_handle_that_writes_while_it_looks__has_not_gone_back_in_time),
+		CONTRACT_TEST(test_T2__a_ttl_of_thousands_of_years__can_be_read_again),
+		CONTRACT_TEST(test_S3__a_row_that_is_none__does_not_keep_others_from_being_erased),
+		CONTRACT_TEST(test_R5__a_thread_whose_contents_alone_are_gone__takes_no_more),
+		CONTRACT_TEST(test_R5__names_gone_while_a_claim_is_there__takes_no_more),
+		CONTRACT_TEST(test_W9__a_server_without_memory__lets_what_is_there_be_removed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,18 +119,6 @@ static unsigned line_find(const char *text)
 	return at ? (unsigned)strtoul(at + strlen("user_script:"), NULL, 10) : 0;
 }
 
-/* What an ACL forbids inside a script: as Redis 7.0 words it, as 7.2 and Valkey do. */
-static bool is_forbidden(const char *text)
-{
-	static const char *const words[] = {
-		"ERR The user executing the script can't", "ERR ACL failure in script"};
-
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		if (strncmp(text, words[i], strlen(words[i])) == 0)
-			return true;
-	return false;
-}
-
 void reply_error_read(const char *text, struct reply_error *ret)
 {
 	text += *text == '-';
@@ -151,9 +139,6 @@ void reply_error_read(const char *text, struct reply_error *ret)
 		}
 	if (strncmp(text, "ERR max number of clients", 25) == 0)
 		set(ret, REPLY_LATER, -EIO, "it has too many clients: raise its maxclients");
-	else if (is_forbidden(text))
-		set(ret, REPLY_FAILED, -EACCES,
-			"its ACL forbids this to our user: docs/redis-schema.md tells the keys");
 	else if (strncmp(text, "ERR unknown command", 19) == 0)
 		set(ret, REPLY_FAILED, -EIO, "it does not know a command: is it Redis 6 or later?");
 	else

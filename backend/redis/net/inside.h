@@ -54,6 +54,7 @@ struct redis_pool {
 	struct redis_facts facts;
 	struct server_clock clock;
 	int64_t ticked_ms;
+	bool has_tokens; /* something was written: they are to be kept alive */
 	char written_run[RUN_MAX]; /* the run of the server that has writes no sync has covered */
 	uint64_t syncs; /* a number for each */
 	struct script_known scripts[SCRIPTS_MAX];

@@ -25,6 +25,9 @@ void tokens_keep(struct call *call, struct slot *slot)
 	if (!slot->link || slot->link->tokens_kept)
 		return;
 	slot->link->tokens_kept = true;
+	pthread_mutex_lock(&call->pool->lock);
+	call->pool->has_tokens = true;
+	pthread_mutex_unlock(&call->pool->lock);
 	keep_command(call->pool, &keep);
 	slot_exchange(call, slot, &keep, 1, &reply);
 	freeReplyObject(reply);
@@ -49,8 +52,11 @@ static void tick_once(struct call *call, struct slot *slot)
 	redis_args_add(&time, "TIME");
 	keep_command(call->pool, &keep);
 	const struct redis_args both[] = {time, keep};
+	pthread_mutex_lock(&call->pool->lock);
+	bool has_tokens = call->pool->has_tokens;
+	pthread_mutex_unlock(&call->pool->lock);
 	int64_t before_us = server_clock_local_us();
-	if (slot_exchange(call, slot, both, 2, replies) == 0) {
+	if (slot_exchange(call, slot, both, has_tokens ? 2 : 1, replies) == 0) {
 		server_clock_read(&slot->link->clock, replies[0], before_us);
 		tick_note(call->pool, slot);
 	}

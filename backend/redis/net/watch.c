@@ -87,6 +87,8 @@ static int hear(struct redis_watch *w, struct link *link)
 		int parsed = link_reply(link, &reply);
 		if (parsed < 0)
 			return parsed;
+		if (!reply && link == w->ears && w->options.on_quiet)
+			w->options.on_quiet(w->options.arg);
 		if (!reply)
 			return rc;
 		if (link == w->ears)

@@ -22,6 +22,9 @@ struct redis_watch_options {
 	void (*on_key)(void *arg, const char *key, size_t size);
 	void (*on_message)(void *arg, const char *data, size_t size);
 	void (*on_state)(void *arg, bool up);
+	/* All that has come was told: what the server does in one go comes in one go. May be NULL.
+	 */
+	void (*on_quiet)(void *arg);
 	/* At least every half second, also while the server is away. May be NULL. */
 	void (*on_tick)(void *arg);
 	void *arg;

@@ -64,17 +64,20 @@ void own_unclaim(struct store *store, struct thread_ref ref, const char *name)
 		log_debug("thread %s: a claimed name stays so until its lease is over", ref.id);
 }
 
-void own_claims_renew(struct own_store *s)
+/* The claims behind the first `at`; how many it was. */
+static size_t renew_some(struct own_store *s, size_t at)
 {
 	struct own_call call CLEAN_CALL = {0};
 	struct own_claim *claim;
 	char names[64][STORE_NAME_MAX + 1]; /* the words are borrowed, the list may change */
-	size_t count = 0;
+	size_t count = 0, i = 0;
 	own_write_begin(s, &call, 0, s->options.grace_ms, 0, 0);
 	redis_args_add_number(&call.args, OWN_LEASE_MS);
 	pthread_mutex_lock(&s->lock);
 	DL_FOREACH(s->claims, claim)
 	{
+		if (i++ < at)
+			continue;
 		if (count == sizeof(names) / sizeof(*names))
 			break;
 		memcpy(names[count], claim->name, sizeof(names[count]));
@@ -82,8 +85,18 @@ void own_claims_renew(struct own_store *s)
 		redis_args_add(&call.args, names[count++]);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (count > 0 && own_write(s, &script_renew, &call, false, "") < 0)
-		log_debug("the leases of %zu claimed names could not be kept up", count);
+	if (count > 0 && own_write(s, &script_renew, &call, false, "") < 0) {
+		log_debug("the leases of claimed names could not be kept up");
+		return 0;
+	}
+	return count;
+}
+
+void own_claims_renew(struct own_store *s)
+{
+	size_t some, at = 0;
+	while ((some = renew_some(s, at)) > 0)
+		at += some;
 }
 
 void own_claims_drop(struct own_store *s)

@@ -19,6 +19,9 @@ enum {
 	OWN_UNSURE_MS = 60 * 1000,
 };
 
+/* Beyond it scripts could not count on: in a row it is damage. */
+#define OWN_REVISION_MAX (UINT64_C(1) << 52)
+
 struct own_claim {
 	struct own_claim *prev, *next;
 	uint64_t gen;
@@ -107,6 +110,7 @@ int own_take_row(struct own_store *s, const redisReply *reply, size_t at, uint64
 /* notice.c: callbacks of the watch. */
 void own_on_key(void *arg, const char *key, size_t size);
 void own_on_message(void *arg, const char *data, size_t size);
+void own_on_quiet(void *arg);
 void own_on_state(void *arg, bool up);
 void own_on_tick(void *arg);
 void own_notice(struct own_store *s, const struct store_notice *notice);

@@ -35,8 +35,13 @@ void own_loss_look(struct own_store *s, uint64_t gen)
 {
 	struct thread_info info, known;
 	struct thread_ref ref = {.id = "", .gen = gen};
-	if (own_thread_stat(&s->store, ref, &info) < 0)
+	int rc = own_thread_stat(&s->store, ref, &info);
+	if (rc == -ENOENT)
 		return; /* erased, or the rows are gone too: own_loss_check() sees that */
+	if (rc < 0) {
+		own_notice(s, &(struct store_notice){.kind = NOTICE_LOST, .id = ""});
+		return;
+	}
 	if (known_get(&s->known, gen, &known)) {
 		struct own_call call CLEAN_CALL = {0};
 		own_read_begin(s, &call);
@@ -91,11 +96,15 @@ static int make_epoch(struct own_store *s, char epoch[33])
 	return rc < 0 ? rc : read_epoch(s, epoch, &revision);
 }
 
-/* What is wrong with a store that has this epoch and revision; the lock is held. False: nothing. */
-static bool went_back(struct own_store *s, const char *epoch, uint64_t revision, const char *since)
+/*
+ * What is wrong with a store that has this epoch and revision, when `seen` was known before it was
+ * asked; the lock is held. False: nothing.
+ */
+static bool went_back(
+	struct own_store *s, const char *epoch, uint64_t revision, uint64_t seen, const char *since)
 {
 	bool flushed = s->epoch[0] && strcmp(epoch, s->epoch) != 0;
-	if (!flushed && revision >= s->revision_seen)
+	if (!flushed && revision >= seen)
 		return false;
 	if (flushed)
 		snprintf(s->went_back, sizeof(s->went_back),
@@ -106,7 +115,7 @@ static bool went_back(struct own_store *s, const char *epoch, uint64_t revision,
 		snprintf(s->went_back, sizeof(s->went_back),
 			"the server went back in time %s (an older dump, or a failover that lost "
 			"writes): up to %llu changes are lost",
-			since, (unsigned long long)(s->revision_seen - revision));
+			since, (unsigned long long)(seen - revision));
 	return true;
 }
 
@@ -143,8 +152,9 @@ int own_epoch_begin(struct own_store *s, struct errtext *error)
 	if (!memo_read(s, s->epoch, &s->revision_seen, &s->number_seen))
 		s->epoch[0] = '\0';
 	int rc = read_epoch(s, epoch, &revision);
-	bool back = rc == 0 && went_back(s, epoch, revision, "since it was mounted here last");
 	uint64_t seen = s->revision_seen;
+	bool back =
+		rc == 0 && went_back(s, epoch, revision, seen, "since it was mounted here last");
 	if (rc == 0)
 		rc = take_epoch(s, epoch, revision);
 	if (rc < 0)
@@ -189,12 +199,14 @@ void own_loss_check(struct own_store *s)
 {
 	char epoch[33];
 	uint64_t revision;
+	pthread_mutex_lock(&s->lock);
+	uint64_t seen = s->revision_seen, number = s->number_seen;
+	pthread_mutex_unlock(&s->lock);
 	if (read_epoch(s, epoch, &revision) < 0)
 		return;
 	pthread_mutex_lock(&s->lock);
-	bool back = went_back(s, epoch, revision, "while this was mounted");
-	uint64_t seen = s->revision_seen, number = s->number_seen;
-	if (!back && revision > seen)
+	bool back = went_back(s, epoch, revision, seen, "while this was mounted");
+	if (!back && revision > s->revision_seen)
 		s->revision_seen = revision;
 	pthread_mutex_unlock(&s->lock);
 	if (back) {

@@ -82,6 +82,13 @@ void own_on_key(void *arg, const char *key, size_t size)
 	}
 }
 
+/* A batch comes together with its messages: what is heard from now on is of another one. */
+void own_on_quiet(void *arg)
+{
+	struct own_store *s = arg;
+	s->heard.count = 0;
+}
+
 static void tell_files(struct own_store *s, struct store_notice *notice, char *names)
 {
 	char *cursor = names;

@@ -165,6 +165,7 @@ static int start_watch(struct own_store *s, struct errtext *error)
 		.ping_ms = 2000,
 		.on_key = own_on_key,
 		.on_message = own_on_message,
+		.on_quiet = own_on_quiet,
 		.on_state = own_on_state,
 		.on_tick = own_on_tick,
 		.arg = s,

@@ -97,7 +97,8 @@ int own_row_parse(const char *text, size_t size, uint64_t gen, struct own_row *r
 	size_t left = (size_t)(c.end - c.at);
 	bool ttl_valid = i->ttl_ms > 0 || i->ttl_ms == STORE_TTL_NEVER;
 	if (c.bad || left > STORE_NAME_MAX || memchr(c.at, '\0', left) || !ttl_valid ||
-		i->last_turn > STORE_TURN_MAX || i->mode > 07777 || i->turns > i->files)
+		i->last_turn > STORE_TURN_MAX || i->mode > 07777 || i->turns > i->files ||
+		i->revision > OWN_REVISION_MAX)
 		return -EIO;
 	memcpy(i->id, c.at, left);
 	i->id[left] = '\0';

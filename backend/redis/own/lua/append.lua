@@ -8,13 +8,11 @@ local count = (#ARGV - at + 1) / 8
 local last = tonumber(row[LAST_TURN])
 
 -- Numbers that other mounts have claimed and not yet used are passed over.
-if step.keys == 2 or (step.keys == 1 and tonumber(row[FILES]) == 0) then
-	local claims = redis.call('HGETALL', base .. 'claims')
-	for i = 1, #claims, 2 do
-		local number = turn_number(claims[i])
-		local lease = tonumber(string.match(claims[i + 1], '%d+$'))
-		if number and number > last and lease > now then last = number end
-	end
+local claims = redis.call('HGETALL', base .. 'claims')
+for i = 1, #claims, 2 do
+	local number = turn_number(claims[i])
+	local lease = tonumber(string.match(claims[i + 1], '%d+$'))
+	if number and number > last and lease > now then last = number end
 end
 if count > 999999 - last then return refuse('EDQUOT') end
 
@@ -25,7 +23,7 @@ for i = 1, count do
 	local a = at + (i - 1) * 8
 	local name = string.format('%06d-%s.md', last + i, ARGV[a])
 	local revision = step.revision + i
-	redis.call('HSET', base .. 'files', '/' .. name, ARGV[a + 7], name, table.concat({revision,
+	redis.call('HSET', base .. 'files', '/' .. name, ARGV[a + 7], name, table.concat({text(revision),
 		#ARGV[a + 7], ARGV[a + 5], time_ns, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 1],
 		ARGV[a + 6]}, ' '))
 	redis.call('ZADD', base .. 'names', 0, name)

@@ -4,7 +4,7 @@
 local F_REVISION, F_SIZE, F_MTIME, F_CTIME, F_MODE, F_UID, F_GID, F_INO, F_META = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 local function file_parse(line)
-	local file = {string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')}
+	local file = {string.match(line, '^(%d+) (%d+) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')}
 	if #file ~= F_META then error('ERR turnfs: the row of a file is not one') end
 	return file
 end
@@ -127,7 +127,8 @@ local function count(row, name, file, by)
 end
 
 -- Everything of the copy into the keys; revisions become final. The content is written first and
--- the row of the thread last: what fails in between shows to nobody.
+-- the row of the thread last: what fails in between shows to nobody. What goes goes behind what comes,
+-- so that a key does not vanish in between, and its PEXPIREAT with it.
 local function files_write(step)
 	local row, base = step.row, step.base
 	for name, entry in pairs(step.files) do
@@ -138,11 +139,14 @@ local function files_write(step)
 		end
 		if file and file ~= before then
 			count(row, name, file, 1)
-			file.row[F_REVISION] = step.revision + file.row[F_REVISION]
+			file.row[F_REVISION] = text(step.revision + file.row[F_REVISION])
 			if file.content then redis.call('HSET', base .. 'files', '/' .. name, file.content) end
 			redis.call('HSET', base .. 'files', name, table.concat(file.row, ' '))
 			redis.call('ZADD', base .. 'names', 0, name)
-		elseif before and not file then
+		end
+	end
+	for name, entry in pairs(step.files) do
+		if entry.before and not entry.now then
 			redis.call('ZREM', base .. 'names', name)
 			redis.call('HDEL', base .. 'files', name, '/' .. name)
 		end

@@ -26,7 +26,7 @@ redis.call('HSET', prefix .. 'live', id, gen)
 if not live then
 	row[LIFE] = row[LIFE] + 1
 	renew(prefix, gen, row, now, grace)
-	keys_expire(to, row, now, skew, false)
+	keys_expire(to, row, now, skew)
 end
 row[CTIME] = time_ns
 row[REVISION] = redis.call('INCR', prefix .. 'revision')

@@ -32,9 +32,8 @@ local function step_begin(gen, at)
 		return nil, 'ENOENT'
 	end
 	local base = base_of(prefix, row, gen)
-	local keys = redis.call('EXISTS', base .. 'names', base .. 'claims')
-	if keys == 0 and tonumber(row[FILES]) > 0 then return nil, 'EIO' end
-	local step = {gen = gen, row = row, base = base, names = {}, keys = keys, new = row[FILES] == '0'}
+	if is_lost(base, row) then return nil, 'EIO' end
+	local step = {gen = gen, row = row, base = base, names = {}}
 	at = patch(row, at)
 	step.doc = ARGV[at + 1]
 	if step.doc ~= '' then
@@ -72,7 +71,8 @@ local function step_end(step)
 		redis.call('HSET', prefix .. 'live', row[ID], gen)
 	end
 	if step.renew then renew(prefix, gen, row, now, grace) end
-	keys_expire(step.base, row, now, skew, step.new)
+	keys_expire(step.base, row, now, skew)
 	row_put(prefix, gen, row)
+	if step.revive then tell(prefix, writer, 'T', gen, row) end
 	tell(prefix, writer, #step.names > 0 and 'F' or 'T', gen, row, step.names)
 end

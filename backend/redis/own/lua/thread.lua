@@ -5,19 +5,22 @@ if redis.replicate_commands then redis.replicate_commands() end
 local REVISION, LIFE, LAST_TURN, TURNS, FILES, BYTES, MTIME, CTIME = 1, 2, 3, 4, 5, 6, 11, 12
 local TTL, DEADLINE, ERASE, KEEP, DOC_REVISION, DOC_SIZE, ID = 13, 14, 15, 16, 18, 25, 26
 
--- A number in decimal. Lua itself does that for numbers below 10^14, as all in rows are.
+-- A number in decimal. Lua itself does that for numbers below 10^14 only.
 local function text(number)
 	return string.format('%.0f', number)
 end
 
 local function row_parse(line)
 	local row = {string.match(line,
-		'^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')}
+		'^' .. string.rep('(%-?%d+) ', 25) .. '(.+)$')}
 	if #row ~= ID then return nil end
 	return row
 end
 
 local function row_format(row)
+	for i, value in ipairs(row) do
+		if type(value) == 'number' then row[i] = text(value) end
+	end
 	return table.concat(row, ' ')
 end
 
@@ -47,5 +50,6 @@ end
 
 -- Whether the store has lost what the row says is there (R5).
 local function is_lost(base, row)
-	return tonumber(row[FILES]) > 0 and redis.call('EXISTS', base .. 'names') == 0
+	return tonumber(row[FILES]) > 0 and
+		(redis.call('ZCARD', base .. 'names') == 0 or redis.call('HLEN', base .. 'files') == 0)
 end

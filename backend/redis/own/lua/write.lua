@@ -33,22 +33,25 @@ local function renew(prefix, gen, row, now, grace)
 end
 
 -- All keys of a thread go at one instant, KEEP: when it is erased, or a little later (a 64th of its
--- time, a minute at the most), so that not every turn moves it. `new`: a key may have none yet.
+-- time, a minute at the most), so that not every turn moves it. A key that the step made has none yet.
 -- `skew`: what the server's clock is ahead of `now`, which may be a test's.
-local function keys_expire(base, row, now, skew, new)
+local function keys_expire(base, row, now, skew)
 	local erase, keep = tonumber(row[ERASE]), tonumber(row[KEEP])
 	local most = erase + math.min((erase - now) / 64, 60000)
-	if not new and ((erase < 0 and keep < 0) or (erase >= 0 and keep >= erase and keep <= most)) then
-		return
-	end
-	row[KEEP] = erase < 0 and '-1' or math.floor(math.max(most, erase))
+	local move = erase < 0 and keep >= 0 or erase >= 0 and (keep < erase or keep > most)
+	if move then row[KEEP] = erase < 0 and '-1' or math.floor(math.max(most, erase)) end
 	for _, key in ipairs{base .. 'names', base .. 'files'} do
 		if erase < 0 then
-			redis.call('PERSIST', key)
-		else
+			if move then redis.call('PERSIST', key) end
+		elseif move or redis.call('PTTL', key) == -1 then
 			redis.call('PEXPIREAT', key, text(row[KEEP] + skew))
 		end
 	end
+end
+
+-- Before a step that makes room: a server without memory refuses no write behind one that needs none.
+local function needs_no_memory()
+	redis.call('HDEL', KEYS[1], '')
 end
 
 -- The thread is no more: every key of it, every index.
