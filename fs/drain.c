@@ -38,9 +38,22 @@ static bool answer_one(struct drain *drain)
 	return true;
 }
 
+/* A signal tells nobody but the session. False: the mount has ended first. */
+static bool wait_for_the_end(struct drain *drain)
+{
+	enum { LOOK_MS = 250 };
+	struct pollfd stop = {.fd = drain->stop_fd, .events = POLLIN};
+	while (!fuse_session_exited(drain->session) && !atomic_load(drain->ending))
+		if (poll(&stop, 1, LOOK_MS) > 0)
+			return false;
+	return true;
+}
+
 static void *drain_run(void *arg)
 {
 	struct drain *drain = arg;
+	if (!wait_for_the_end(drain))
+		return NULL;
 	for (;;) {
 		struct pollfd fds[] = {{.fd = drain->stop_fd, .events = POLLIN},
 			{.fd = drain->fd, .events = POLLIN}};
@@ -52,9 +65,11 @@ static void *drain_run(void *arg)
 	}
 }
 
-void drain_start(struct drain *drain, struct fuse_session *session)
+void drain_start(struct drain *drain, struct fuse_session *session, const atomic_bool *ending)
 {
-	*drain = (struct drain){.fd = fuse_session_fd(session),
+	*drain = (struct drain){.session = session,
+		.ending = ending,
+		.fd = fuse_session_fd(session),
 		.stop_fd = eventfd(0, EFD_CLOEXEC),
 		.buffer = malloc(REQUEST_MAX)};
 	sigset_t all, old;

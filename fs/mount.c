@@ -202,13 +202,10 @@ static int fs_start(struct fs *fs)
 /* Everything that was accepted is committed before the mountpoint goes. */
 static void fs_stop(struct fs *fs)
 {
-	struct drain drain;
 	atomic_store(&fs->ending, true);
-	drain_start(&drain, fs->session);
 	remote_stop(fs);
 	expiry_stop(fs);
 	work_done(fs);
-	drain_stop(&drain);
 	file_commit_all(fs);
 	ledger_stop(fs);
 }
@@ -254,12 +251,15 @@ int mount_serve(struct store *store, const struct mount_options *options, const 
 		goto out;
 	}
 	announce_mounted(&fs, mountpoint);
+	struct drain drain;
+	drain_start(&drain, fs.session, &fs.ending);
 	rc = fs_start(&fs);
 	if (!rc)
 		rc = serve(&fs);
 	else
 		errtext_set(error, rc, "the store cannot be read: %s", strerror(-rc));
 	fs_stop(&fs);
+	drain_stop(&drain);
 	fuse_session_unmount(fs.session);
 	fs_free(&fs);
 out:

@@ -15,7 +15,7 @@ static void judge(const char *what, int rc)
 /* Nobody would answer what the kernel may have to wait for. */
 static bool is_over(struct fs *fs)
 {
-	return fuse_session_exited(fs->session);
+	return fuse_session_exited(fs->session) || atomic_load(&fs->ending);
 }
 
 void notify_inode(struct fs *fs, const struct node *node, bool data)
