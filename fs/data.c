@@ -3,6 +3,7 @@
 
 #include "file.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 enum { IN_FLIGHT_MIN = 512 << 20 };
@@ -57,8 +58,10 @@ static int write_refused(struct fs *fs, const struct handle *handle, size_t size
 	return full ? -ENOMEM : 0;
 }
 
+/* `append`: at the end as it is here; the kernel's idea of it may be older than a stream's growth.
+ */
 static int write_file(struct fs *fs, struct handle *handle, const char *data, size_t size,
-	off_t offset, bool mapped)
+	off_t offset, bool append, bool mapped)
 {
 	struct node *node = handle->node;
 	int rc = file_load(fs, node);
@@ -67,7 +70,11 @@ static int write_file(struct fs *fs, struct handle *handle, const char *data, si
 	int64_t now = fs_now_ns(fs);
 	fs_lock(fs);
 	struct file *file = node->file;
-	rc = blob_write(&file->content, (size_t)offset, data, size);
+	if (append)
+		offset = (off_t)blob_size(file->content);
+	rc = (uint64_t)offset + size > fs->options->max_file_size
+		     ? -EFBIG
+		     : blob_write(&file->content, (size_t)offset, data, size);
 	if (!rc) {
 		file->info.size = blob_size(file->content);
 		file->info.mtime_ns = file->info.ctime_ns = now;
@@ -102,7 +109,8 @@ void handle_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size, 
 	bool file = handle->kind == NODE_FILE;
 	int rc = write_refused(fs, handle, size, offset);
 	if (!rc)
-		rc = file ? write_file(fs, handle, data, size, offset, fi->writepage)
+		rc = file ? write_file(fs, handle, data, size, offset,
+				    (fi->flags & O_APPEND) && !fi->writepage, fi->writepage)
 			  : write_text(fs, handle, data, size, offset);
 	if (rc < 0) {
 		handle->error = rc;

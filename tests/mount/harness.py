@@ -211,10 +211,16 @@ def expires(thread):
 
 def take_mounts_of_ones_own():
     """Mounts made from here on are seen by this process and its children only: tests that run side by
-    side find no others. As root; else they share."""
-    if os.geteuid() == 0:
-        _call(libc.unshare, CLONE_NEWNS)
-        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    side find no others. Those of turnfs that are there stay with who made them: a copy of ours would keep
+    them from ending. As root; else all share."""
+    if os.geteuid() != 0:
+        return
+    _call(libc.unshare, CLONE_NEWNS)
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+        others = [line.split()[4] for line in f if " - fuse.turnfs " in line]
+    for path in others:
+        subprocess.run(["umount", "-l", path.encode("latin-1", "surrogateescape").decode("unicode_escape")], check=False)
 
 
 

@@ -479,3 +479,17 @@ def test_W7__closed__survives_kill(mnt, thread):
     mnt.remount()
     assert [content for _, content in turns(thread)] == [b"%d" % i for i in range(100)]
     assert get_attribute(thread / "000100-user.md", "n") == b"99"
+
+
+def test_W2__appended_to_a_turn_that_its_stream_has_completed__at_its_end(mnt):
+    thread = mnt.thread()
+    turn = thread / "000001-user.md"
+    with opened(thread / "@user", os.O_WRONLY) as stream:
+        os.write(stream, b"1" * 1000)
+        os.fsync(stream)
+        with opened(turn, os.O_WRONLY | os.O_APPEND) as appending:
+            os.stat(turn)
+            os.write(stream, b"2" * 1000)
+            os.fsync(stream)
+            os.write(appending, b"3" * 10)
+    assert read(turn) == b"1" * 1000 + b"2" * 1000 + b"3" * 10
