@@ -10,6 +10,7 @@
 #include "ledger.h"
 #include "notify.h"
 #include "purge.h"
+#include "remote.h"
 #include "warning.h"
 #include "work.h"
 
@@ -221,9 +222,10 @@ static bool expire_due(struct fs *fs)
 		int rc = deadline_now(fs, d.gen, now, &deadline_ms);
 		if (rc == -ENOENT)
 			continue;
-		away = rc < 0;
-		if (away)
+		if (rc < 0)
 			deadline_ms = now + TICK_MS;
+		away = rc < 0 &&
+		       !remote_is_told(fs); /* else this thread is damaged, others go on */
 		if (deadline_ms <= now) {
 			if (expire(fs, d.gen, deadline_ms, now)) {
 				announce_expired(fs, d.gen);

@@ -33,7 +33,7 @@ struct remote {
 	pthread_mutex_t lock; /* all below but the atomics */
 	pthread_cond_t more;
 	struct heard *first, **last;
-	size_t count;
+	size_t count; /* those that QUEUE_MAX is for: all but losses */
 	bool lost; /* what did not fit: as NOTICE_LOST */
 	bool stopping, started;
 	pthread_t thread;
@@ -81,7 +81,6 @@ static void queue_clear(struct remote *remote)
 		heard->next = NULL;
 		*last = heard;
 		last = &heard->next;
-		remote->count++;
 	}
 	remote->first = losses;
 	remote->last = losses ? last : &remote->first;
@@ -99,6 +98,11 @@ void remote_free(struct remote *remote)
 	pthread_cond_destroy(&remote->more);
 	pthread_mutex_destroy(&remote->lock);
 	free(remote);
+}
+
+static bool counts(const struct heard *heard)
+{
+	return heard->notice.kind != NOTICE_DATA_LOST;
 }
 
 static struct heard *keep(const struct store_notice *notice)
@@ -140,14 +144,14 @@ void remote_on_notice(void *arg, const struct store_notice *notice)
 	struct heard *heard = keep(notice);
 	pthread_mutex_lock(&remote->lock);
 	take_state(remote, heard ? notice->kind : NOTICE_LOST);
-	if (!heard || remote->count >= QUEUE_MAX) {
+	if (!heard || (counts(heard) && remote->count >= QUEUE_MAX)) {
 		queue_clear(remote);
 		remote->lost = true;
 	}
 	if (heard) {
 		*remote->last = heard;
 		remote->last = &heard->next;
-		remote->count++;
+		remote->count += counts(heard);
 	}
 	pthread_cond_signal(&remote->more);
 	pthread_mutex_unlock(&remote->lock);
@@ -199,7 +203,7 @@ static struct heard *next(struct remote *remote, long wait_ms, bool *ret_lost)
 	}
 	if (heard) {
 		remote->first = heard->next;
-		remote->count--;
+		remote->count -= counts(heard);
 		if (!remote->first)
 			remote->last = &remote->first;
 	}

@@ -426,3 +426,16 @@ def test_T6__removed_by_rm__keys_go_at_once_and_it_is_not_in_expired(pair, serve
     assert not named(server.keys(), "to-be-removed")
     assert os.listdir(b / ".turnfs" / "expired") == []
     soon(lambda: any(e["id"] == "to-be-removed" and e["cause"] == "deleted" for e in ledger(b)))
+
+
+def test_T1__row_of_another_thread_is_garbage__others_go_in_time(server, mount):
+    mnt = mount(server.url, opts="ttl=1s")
+    say(mnt.thread("bad"), "user", "text")
+    server.cli("HSET", "turnfs:threads", server.cli("HGET", "turnfs:live", "bad"), "garbage")
+    time.sleep(1.1)
+    for i in range(6):
+        thread = mnt.thread(f"t{i}")
+        set_attribute(thread, "turnfs.ttl", "300ms")
+        deadline = expires(thread)
+        soon(lambda: f"t{i}" in os.listdir(mnt / ".turnfs" / "expired"))
+        assert time.time() < deadline + 0.3
