@@ -310,13 +310,18 @@ static void test_C1__store_names__are_taken_apart(void **state)
 		{"redis://h:1/0?prefix=a:", STORE_KIND_SERVER, "redis://h:1/0", "prefix=a:"},
 		{"rediss://u:a?b@h", STORE_KIND_SERVER, "rediss://u:a?b@h", NULL},
 		{"redis+unix:///run/r.sock", STORE_KIND_SERVER, "redis+unix:///run/r.sock", NULL},
+		{"redis+unix:///r.sock?db=3", STORE_KIND_SERVER, "redis+unix:///r.sock?db=3", NULL},
+		{"redis+unix:///r.sock?ttl=7d&db=3&ro", STORE_KIND_SERVER,
+			"redis+unix:///r.sock?db=3", "ttl=7d&ro"},
+		{"a.db?db=3", STORE_KIND_LOCAL, NULL, "db=3"},
 	};
 	struct errtext error = {""};
 	struct store_name name;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(store_name_parse(cases[i].text, &name, &error), 0);
 		assert_int_equal(name.kind, cases[i].kind);
-		assert_string_equal(name.where, cases[i].where);
+		if (cases[i].where)
+			assert_string_equal(name.where, cases[i].where);
 		assert_int_equal(!name.query, !cases[i].query);
 		if (cases[i].query)
 			assert_string_equal(name.query, cases[i].query);
