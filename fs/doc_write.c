@@ -82,7 +82,8 @@ static int take_times(struct writing *w)
 	if (!ttl)
 		return 0;
 	double seconds = json_number_value(ttl);
-	if (!json_is_null(ttl) && !(json_is_number(ttl) && seconds >= 0.001 && seconds < 1e12))
+	if (!json_is_null(ttl) &&
+		!(json_is_number(ttl) && seconds >= 0.001 && seconds <= STORE_TTL_MAX_MS / 1000))
 		return -EBADMSG;
 	w->thread_change.ttl_ms =
 		json_is_null(ttl) ? STORE_TTL_NEVER : (int64_t)(seconds * 1000 + 0.5);

@@ -36,7 +36,8 @@ static int set_own(struct fs *fs, struct setting *s)
 	if (strcmp(s->key, META_OWN "ttl") || s->node->kind != NODE_THREAD || !s->value)
 		return -EPERM;
 	if (strlen(blob_data(s->value)) != blob_size(s->value) ||
-		text_span_parse(blob_data(s->value), &ttl_ms) < 0 || ttl_ms == 0)
+		text_span_parse(blob_data(s->value), &ttl_ms) < 0 || ttl_ms == 0 ||
+		ttl_ms > STORE_TTL_MAX_MS)
 		return -EINVAL;
 	return meta_set_ttl(fs, (struct thread *)s->node, ttl_ms);
 }

@@ -22,7 +22,7 @@ int option_ttl(struct cli_options *options, const struct option_rule *rule, cons
 	struct errtext *error)
 {
 	int64_t ms;
-	if (text_span_parse(value, &ms) < 0 || ms == 0 || ms > OPTION_SPAN_MAX_MS)
+	if (text_span_parse(value, &ms) < 0 || ms == 0 || ms > STORE_TTL_MAX_MS)
 		return bad(rule, value, "use a time such as 90s, 30m, 3h, 7d, or never", error);
 	options->mount.ttl_ms = ms;
 	options->ttl_source = OPTION_TTL_OPTION;
@@ -208,7 +208,7 @@ int option_hours_parse(const char *text, int64_t *ret_ms)
 	if (whole + rest == 0 || (point && !rest) || text[whole + point + rest])
 		return -EINVAL;
 	double ms = strtod(text, NULL) * 3600e3; /* no locale is set: the point is a point */
-	if (!(ms >= 1 && ms <= (double)OPTION_SPAN_MAX_MS))
+	if (!(ms >= 1 && ms <= (double)STORE_TTL_MAX_MS))
 		return -EINVAL;
 	*ret_ms = (int64_t)(ms + 0.5);
 	return 0;

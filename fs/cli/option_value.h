@@ -3,8 +3,6 @@
 
 #include "options.h"
 
-#define OPTION_SPAN_MAX_MS                                                                         \
-	(INT64_C(200) * 365 * 24 * 3600 * 1000) /* deadlines fit ns and RFC 3339 */
 #define OPTION_PREFIX_DEFAULT "turnfs:"
 #define OPTION_TTL_DEFAULT "default"
 #define OPTION_TTL_OPTION "option ttl"

@@ -14,8 +14,8 @@ enum { GRACE_DEFAULT_MS = 24 * 3600 * 1000 };
 
 static const struct option_rule rules[] = {
 	{"ttl", option_ttl, OPTION(mount.ttl_ms), 0, 0, true},
-	{"grace", option_span, OPTION(mount.grace_ms), 0, OPTION_SPAN_MAX_MS, true},
-	{"warn", option_span, OPTION(mount.warn_ms), 0, OPTION_SPAN_MAX_MS, true},
+	{"grace", option_span, OPTION(mount.grace_ms), 0, STORE_TTL_MAX_MS, true},
+	{"warn", option_span, OPTION(mount.warn_ms), 0, STORE_TTL_MAX_MS, true},
 	{"timeout", option_timeout, OPTION(mount.timeout_ms), 1, 3600 * 1000, true},
 	{"sync", option_sync, OPTION(mount.sync_fsync), 0, 0, true},
 	{"max_file_size", option_size, OPTION(mount.max_file_size), 1, 1 << 30, true},

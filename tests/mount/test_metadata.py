@@ -488,7 +488,7 @@ def test_M3__turns__named_entries_are_replaced_others_left_null_deletes(anythrea
 
 BAD_DOCUMENTS = [b"[]", b"null", b"7", b'"x"', b"nonsense", b'{"a":1', b'{"a":1} x', b"{'a':1}", b'{"a":"\xff"}',
                  b"[" * 100000, b'{"turns":7}', b'{"turns":{"1":7}}', b'{"ttl_seconds":"soon"}',
-                 b'{"ttl_seconds":-5}', b'{"created_at":"yesterday"}']
+                 b'{"ttl_seconds":-5}', b'{"ttl_seconds":6307200001}', b'{"created_at":"yesterday"}']
 
 
 @pytest.mark.parametrize("bad", BAD_DOCUMENTS[:10], ids=lambda b: repr(b[:20]))

@@ -413,7 +413,8 @@ def test_T4__never__and_back(mount):
     wait_until(lambda: not thread.exists(), 2)
 
 
-@pytest.mark.parametrize("value", [b"", b"soon", b"-1", b"0", b"1x", b"\xff", b"7d\0", b"9" * 100, b" "])
+@pytest.mark.parametrize("value", [b"", b"soon", b"-1", b"0", b"1x", b"\xff", b"7d\0", b"9" * 100, b" ",
+                                   b"73001d", b"100000000000d", b"9223372036854775807ms"])
 def test_T4__bad_ttl__EINVAL_and_nothing_changed(anythread, value):
     before = expires(anythread)
     with fails(errno.EINVAL):
