@@ -1,8 +1,8 @@
 /* turnfs check: verifies all that a store has, beside a mount of it or without one. */
-#include "args.h"
 #include "backend.h"
 #include "base/cleanup.h"
 #include "cli.h"
+#include "command.h"
 #include "store_look.h"
 #include "told.h"
 #include "where.h"
@@ -121,19 +121,9 @@ static int check(const char *argument)
 
 int command_check(int argc, char **argv)
 {
-	struct args args;
-	const char *text, *argument = NULL;
-	args_init(&args, argc, argv);
-	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		if (kind == ARG_OPERAND && !argument)
-			argument = text;
-		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
-			return fputs(help, stdout) < 0;
-		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
-			return cli_version();
-		else
-			return cli_fail(CLI_USAGE, "'%s%s' is not understood: turnfs check [WHERE]",
-				args_prefix(&args, kind), text);
-	}
-	return check(argument);
+	const char *where = NULL;
+	const struct command command = {
+		.usage = "turnfs check [WHERE]", .help = help, .operands = {&where}};
+	int status;
+	return command_read(&command, argc, argv, &status) ? check(where) : status;
 }

@@ -1,9 +1,9 @@
 /* turnfs list: the live threads as a table, or as JSON. */
-#include "args.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "cli.h"
+#include "command.h"
 #include "overview.h"
 #include "terminal.h"
 #include "where.h"
@@ -132,7 +132,7 @@ static int order_parse(const char *text, enum overview_order *ret)
 		[OVERVIEW_BY_TURNS] = "turns",
 		[OVERVIEW_BY_ID] = "id",
 		[OVERVIEW_BY_TITLE] = "title"};
-	for (int i = 0; text && i <= OVERVIEW_BY_TITLE; i++) {
+	for (int i = 0; i <= OVERVIEW_BY_TITLE; i++) {
 		if (strcmp(text, names[i]) != 0)
 			continue;
 		*ret = (enum overview_order)i;
@@ -143,55 +143,32 @@ static int order_parse(const char *text, enum overview_order *ret)
 
 static int expiring_parse(const char *text, int64_t *ret)
 {
-	if (text && text_span_parse(text, ret) == 0 && *ret >= 0)
+	if (text_span_parse(text, ret) == 0 && *ret >= 0)
 		return CLI_DONE;
 	return cli_fail(CLI_USAGE, "--expiring needs a time: 90s, 30m, 2h, 7d");
 }
 
-/* One option. CLI_DONE, or another status and it has been said. */
-static int option_take(struct wish *wish, struct args *args, const char *name)
-{
-	if (!strcmp(name, "json"))
-		wish->json = true;
-	else if (!strcmp(name, "expired"))
-		wish->expired = true;
-	else if (!strcmp(name, "reverse") || !strcmp(name, "r"))
-		wish->reverse = true;
-	else if (!strcmp(name, "sort"))
-		return order_parse(args_value(args), &wish->order);
-	else if (!strcmp(name, "expiring"))
-		return expiring_parse(args_value(args), &wish->expiring_ms);
-	else
-		return cli_fail(CLI_USAGE,
-			"there is no option %s%s: `turnfs list --help` tells the options",
-			args_dashes(args), name);
-	return CLI_DONE;
-}
-
 int command_list(int argc, char **argv)
 {
-	struct args args;
-	const char *text;
 	struct wish wish = {.expiring_ms = -1};
-	args_init(&args, argc, argv);
-	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		int status = CLI_DONE;
-		if (kind == ARG_OPERAND && !wish.where)
-			wish.where = text;
-		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
-			return fputs(help, stdout) < 0;
-		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
-			return cli_version();
-		else if (kind == ARG_OPTION)
-			status = option_take(&wish, &args, text);
-		else
-			status = cli_fail(CLI_USAGE,
-				"'%s%s' is not understood: turnfs list [OPTION…] [WHERE]",
-				args_prefix(&args, kind), text);
-		if (status != CLI_DONE)
-			return status;
-	}
-	if (wish.expired && wish.expiring_ms >= 0)
+	const char *order = NULL, *expiring = NULL;
+	const struct command_option options[] = {{.name = "json", .flag = &wish.json},
+		{.name = "expired", .flag = &wish.expired},
+		{.name = "reverse", .letter = "r", .flag = &wish.reverse},
+		{.name = "sort", .value = &order, .wants = "an order"},
+		{.name = "expiring", .value = &expiring, .wants = "a time"}, {0}};
+	const struct command command = {.usage = "turnfs list [--json] [--sort ORDER] [--reverse] "
+						 "[--expiring TIME] [--expired] [WHERE]",
+		.help = help,
+		.options = options,
+		.operands = {&wish.where}};
+	int status;
+	if (!command_read(&command, argc, argv, &status))
+		return status;
+	if ((order && (status = order_parse(order, &wish.order)) != CLI_DONE) ||
+		(expiring && (status = expiring_parse(expiring, &wish.expiring_ms)) != CLI_DONE))
+		return status;
+	if (wish.expired && expiring)
 		return cli_fail(
 			CLI_USAGE, "what --expired lists has expired: leave out --expiring");
 	return list(&wish);

@@ -1,9 +1,9 @@
 /* turnfs restore: an expired thread back, through its mount or in the store itself. */
-#include "args.h"
 #include "base/cleanup.h"
 #include "base/name.h"
 #include "base/text.h"
 #include "cli.h"
+#include "command.h"
 #include "expired_names.h"
 #include "options.h"
 #include "store_look.h"
@@ -176,31 +176,20 @@ static int restore(const struct wish *wish, const char *argument)
 
 int command_restore(int argc, char **argv)
 {
-	static const char usage[] = "turnfs restore [--as NAME] ID [WHERE]";
-	struct args args;
 	struct wish wish = {0};
-	const char *text, *argument = NULL;
-	args_init(&args, argc, argv);
-	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		if (kind == ARG_OPERAND && !wish.id)
-			wish.id = text;
-		else if (kind == ARG_OPERAND && !argument)
-			argument = text;
-		else if (kind == ARG_OPTION && !strcmp(text, "as")) {
-			wish.as = args_value(&args);
-			if (!wish.as)
-				return cli_fail(CLI_USAGE, "--as needs a name: %s", usage);
-		} else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
-			return fputs(help, stdout) < 0;
-		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
-			return cli_version();
-		else
-			return cli_fail(CLI_USAGE, "'%s%s' is not understood: %s",
-				args_prefix(&args, kind), text, usage);
-	}
+	const char *where = NULL;
+	const struct command_option options[] = {
+		{.name = "as", .value = &wish.as, .wants = "a name"}, {0}};
+	const struct command command = {.usage = "turnfs restore [--as NAME] ID [WHERE]",
+		.help = help,
+		.options = options,
+		.operands = {&wish.id, &where}};
+	int status;
+	if (!command_read(&command, argc, argv, &status))
+		return status;
 	if (!wish.id)
-		return cli_fail(CLI_USAGE, "which thread? %s", usage);
+		return cli_fail(CLI_USAGE, "which thread? %s", command.usage);
 	if (!wish.as)
 		wish.as = wish.id;
-	return restore(&wish, argument);
+	return restore(&wish, where);
 }

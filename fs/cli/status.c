@@ -1,9 +1,9 @@
 /* turnfs status: health, for people and for monitors. */
-#include "args.h"
 #include "backend.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "cli.h"
+#include "command.h"
 #include "store_look.h"
 #include "terminal.h"
 #include "told.h"
@@ -178,23 +178,13 @@ static int status(const char *argument, bool json)
 
 int command_status(int argc, char **argv)
 {
-	struct args args;
-	const char *text, *argument = NULL;
+	const char *where = NULL;
 	bool json = false;
-	args_init(&args, argc, argv);
-	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		if (kind == ARG_OPERAND && !argument)
-			argument = text;
-		else if (kind == ARG_OPTION && !strcmp(text, "json"))
-			json = true;
-		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
-			return fputs(help, stdout) < 0;
-		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
-			return cli_version();
-		else
-			return cli_fail(CLI_USAGE,
-				"'%s%s' is not understood: turnfs status [--json] [WHERE]",
-				args_prefix(&args, kind), text);
-	}
-	return status(argument, json);
+	const struct command_option options[] = {{.name = "json", .flag = &json}, {0}};
+	const struct command command = {.usage = "turnfs status [--json] [WHERE]",
+		.help = help,
+		.options = options,
+		.operands = {&where}};
+	int exit_status;
+	return command_read(&command, argc, argv, &exit_status) ? status(where, json) : exit_status;
 }

@@ -1,7 +1,7 @@
 /* turnfs umount: takes a mount of ours away, and returns when its daemon has closed the store. */
-#include "args.h"
 #include "base/cleanup.h"
 #include "cli.h"
+#include "command.h"
 #include "mountinfo.h"
 #include "mountpoint.h"
 #include "peer.h"
@@ -95,22 +95,13 @@ static int umount_path(const char *path)
 
 int command_umount(int argc, char **argv)
 {
-	struct args args;
-	const char *text, *path = NULL;
-	args_init(&args, argc, argv);
-	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		if (kind == ARG_OPERAND && !path)
-			path = text;
-		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
-			return fputs(help, stdout) < 0;
-		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
-			return cli_version();
-		else
-			return cli_fail(CLI_USAGE,
-				"'%s%s' is not understood: turnfs umount MOUNTPOINT",
-				args_prefix(&args, kind), text);
-	}
+	const char *path = NULL;
+	const struct command command = {
+		.usage = "turnfs umount MOUNTPOINT", .help = help, .operands = {&path}};
+	int status;
+	if (!command_read(&command, argc, argv, &status))
+		return status;
 	if (!path)
-		return cli_fail(CLI_USAGE, "no mountpoint is named: turnfs umount MOUNTPOINT");
+		return cli_fail(CLI_USAGE, "no mountpoint is named: %s", command.usage);
 	return umount_path(path);
 }

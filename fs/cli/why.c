@@ -1,10 +1,10 @@
 /* turnfs why: what became of a thread, as .turnfs/why says it. */
 #include "why_text.h"
 
-#include "args.h"
 #include "base/cleanup.h"
 #include "base/name.h"
 #include "cli.h"
+#include "command.h"
 #include "expired_names.h"
 #include "ledger_copy.h"
 #include "options.h"
@@ -115,24 +115,13 @@ static int why(const char *id, const char *argument)
 
 int command_why(int argc, char **argv)
 {
-	struct args args;
-	const char *text, *id = NULL, *argument = NULL;
-	args_init(&args, argc, argv);
-	for (enum arg_kind kind; (kind = args_next(&args, &text)) != ARG_END;) {
-		if (kind == ARG_OPERAND && !id)
-			id = text;
-		else if (kind == ARG_OPERAND && !argument)
-			argument = text;
-		else if (kind == ARG_OPTION && (!strcmp(text, "help") || !strcmp(text, "h")))
-			return fputs(help, stdout) < 0;
-		else if (kind == ARG_OPTION && (!strcmp(text, "version") || !strcmp(text, "V")))
-			return cli_version();
-		else
-			return cli_fail(CLI_USAGE,
-				"'%s%s' is not understood: turnfs why ID [WHERE]",
-				args_prefix(&args, kind), text);
-	}
+	const char *id = NULL, *where = NULL;
+	const struct command command = {
+		.usage = "turnfs why ID [WHERE]", .help = help, .operands = {&id, &where}};
+	int status;
+	if (!command_read(&command, argc, argv, &status))
+		return status;
 	if (!id)
-		return cli_fail(CLI_USAGE, "of which thread? turnfs why ID [WHERE]");
-	return why(id, argument);
+		return cli_fail(CLI_USAGE, "of which thread? %s", command.usage);
+	return why(id, where);
 }

@@ -136,8 +136,8 @@ def test_C4__switches_without_a_mountpoint__exit_2_and_one_line(cli):  # noqa: F
 
 
 def test_C4__an_unknown_option__is_repeated_as_it_was_written(cli):  # noqa: F811
-    one_line(cli("list", "--reversed"), 2, "--reversed")
-    one_line(cli("list", "-x"), 2, " -x")
+    one_line(cli("list", "--reversed"), 2, "'--reversed'")
+    one_line(cli("list", "-x"), 2, "'-x'")
     one_line(cli("umount", "--lazy"), 2, "'--lazy'")
     one_line(cli("status", "a", "b"), 2, "'b'")
 
