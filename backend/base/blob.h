@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,6 +54,9 @@ static inline const char *blob_data(const struct blob *blob)
 {
 	return blob ? blob->data : "";
 }
+
+/* The same bytes; NULL is as an empty one. */
+bool blob_equal(const struct blob *a, const struct blob *b);
 
 static inline void blob_unrefp(struct blob **blob)
 {

@@ -1,6 +1,7 @@
 """What is particular to a mount that others write beside: its own changes, and what it shows of theirs."""
 
 import errno
+import json
 import os
 import threading
 import time
@@ -76,6 +77,36 @@ def test_W8__turn_edited_by_another_while_its_stream_is_open__is_not_overwritten
         os.close(fd)
     assert read(there / "000002-assistant.md") == b"edited"
     assert [read(here / name) for name in conflicts(here)] == [b"begun, ended"]
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_TRUNC, os.O_RDWR])
+def test_W8__thread_json_edited_on_two_mounts__the_second_is_told(both, flags):
+    here, there = both
+    text = json.dumps({"title": "mine", "tool_name": "a"}).encode()
+    fd = os.open(here / "thread.json", flags)
+    write(there / "thread.json", json.dumps({"title": "theirs"}))
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, text, 0)
+    for commit in (os.fsync, os.close):
+        with fails(errno.ESTALE):
+            commit(fd)
+    for mount in both:
+        soon(lambda: json.loads(read(mount / "thread.json"))["title"] == "theirs")
+    (kept,) = conflicts(here)
+    assert kept.startswith("thread.json.conflict-") and read(here / kept) == text
+
+
+def test_W8__thread_json_edited_while_others_add_turns_and_we_set_titles__is_no_conflict(both):
+    here, there = both
+    fd = os.open(here / "thread.json", os.O_WRONLY | os.O_TRUNC)
+    write(there / "@user", "a turn")
+    set_attribute(here, "title", "ours")
+    write(here / "thread.json", json.dumps({"title": "ours too"}))
+    os.write(fd, json.dumps({"title": "last"}).encode())
+    os.fsync(fd)
+    os.close(fd)
+    assert conflicts(here) == []
+    soon(lambda: json.loads(read(there / "thread.json"))["title"] == "last")
 
 
 def test_M5__renamed_by_another_while_open__descriptor_follows_and_sees_the_growth(both):
