@@ -35,7 +35,7 @@ int64_t expiry_nearest_ms(const struct fs *fs)
 void expiry_wake(struct fs *fs)
 {
 	uint64_t one = 1;
-	if (fs->expiry_event >= 0 && write(fs->expiry_event, &one, sizeof one) < 0)
+	if (write(fs->expiry_event, &one, sizeof one) < 0)
 		log_debug("the expiry thread could not be woken");
 }
 
@@ -305,14 +305,18 @@ static void *expiry_run(void *arg)
 	return NULL;
 }
 
-int expiry_start(struct fs *fs)
+int expiry_init(struct fs *fs)
 {
+	fs->expiry_timer = -1;
 	fs->expiry_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fs->expiry_event < 0)
 		return -errno;
 	fs->expiry_timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (fs->expiry_timer < 0)
-		return -errno;
+	return fs->expiry_timer < 0 ? -errno : 0;
+}
+
+int expiry_start(struct fs *fs)
+{
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

@@ -10,6 +10,9 @@
 
 #include "fs.h"
 
+/* What wakes the thread is there from here on. 0 or -errno; expiry_stop() either way. */
+int expiry_init(struct fs *fs);
+
 /* Starts the thread, and in the pool the reading of all deadlines. 0 or -errno. */
 int expiry_start(struct fs *fs);
 void expiry_stop(struct fs *fs);

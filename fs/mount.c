@@ -176,10 +176,11 @@ static int fs_start(struct fs *fs)
 	pthread_cond_init(&fs->idle, NULL);
 	trim_init(fs);
 	pthread_cond_init(&fs->backup.moved, NULL);
-	fs->expiry_event = fs->expiry_timer = -1;
 	fs->start.ms = store_now_ms(fs->store);
 	fs->start.wall_ns = clock_wall_ns();
-	int rc = lineage_init(fs);
+	int rc = expiry_init(fs);
+	if (!rc)
+		rc = lineage_init(fs);
 	if (!rc)
 		rc = patience_init(fs);
 	if (!rc)
