@@ -10,8 +10,8 @@ import time
 import pytest
 
 from across import gone, lags, quantile, seen, soon
-from harness import (attributes, document, expires, get_attribute, is_turn, opened, outcome, read, remove_attribute,
-                     say, set_attribute, set_document, turns, wait_until, write, write_all)
+from harness import (attributes, document, expires, fails, get_attribute, is_turn, opened, outcome, read,
+                     remove_attribute, run, say, set_attribute, set_document, turns, wait_until, write, write_all)
 
 ROUNDS = int(os.environ.get("TURNFS_LAG_ROUNDS", "40"))
 ONE = "000001-user.md"
@@ -381,3 +381,25 @@ def test_M3__thread_json_and_expiry__the_same_on_both(pair):
     assert expires(here) == expires(there)
     assert get_attribute(there, "turnfs.ttl") == get_attribute(here, "turnfs.ttl")
     assert [name for name in sorted(os.listdir(there)) if is_turn(name)] == [ONE]
+
+
+def test_C1__mounted_ro__writes_nothing_to_the_server_whatever_is_looked_at(server, mount):
+    writer = mount(server.url, opts="ttl=1s,grace=1h")
+    thread = writer.thread("stays")
+    set_attribute(thread, "turnfs.ttl", "1h")
+    say(thread, "user", "text")
+    say(writer.thread("goes"), "user", "text")
+    writer.stop()
+    written = server.info("replication", "master_repl_offset"), server.info("persistence", "rdb_changes_since_last_save")
+    reader = mount(server.url, opts="ro")
+    assert read(reader / "stays" / ONE) == b"text"
+    gone(reader / "goes")
+    for path in ("stays/thread.json", "stays/@transcript.md", ".turnfs/why/goes", ".turnfs/why/nobody", ".turnfs/health",
+                 ".turnfs/ledger.jsonl", ".turnfs/metrics", ".turnfs/latest", f".turnfs/expired/goes/{ONE}"):
+        assert read(reader / path), path
+    run("du", "-a", reader.path)
+    with fails(errno.EROFS):
+        say(reader / "stays", "user", "no")
+    reader.stop()
+    assert (server.info("replication", "master_repl_offset"),
+            server.info("persistence", "rdb_changes_since_last_save")) == written

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from across import health, seen, soon, state, timed
-from harness import fails, outcome, read, say, turns, write
+from across import health, seen, soon, state, timed, why
+from harness import fails, outcome, read, run, say, turns, write
 
 ONE = "000001-user.md"
 SECRET_TEXT = "never-in-a-log"
@@ -48,6 +48,18 @@ def test_F2__out_of_memory__ENOSPC_reads_go_on_and_it_heals(quick, server):
     soon(lambda: outcome(say, thread, "user", "after") == 0)
     assert len(turns(thread)) == 2
     soon(lambda: state(quick) == "ok", health(quick))
+
+
+def test_W9__out_of_memory__what_is_there_can_be_removed(quick, server):
+    thread = quick / "thread"
+    write(thread / "notes.txt", SECRET_TEXT)
+    server.set("maxmemory", 1)
+    with fails(errno.ENOSPC):
+        say(thread, "user", SECRET_TEXT)
+    run("rm", "-r", thread)
+    assert os.listdir(quick.path) == []
+    server.set("maxmemory", 0)
+    assert "deleted" in why(quick, "thread")
 
 
 def test_F2__became_a_replica__EROFS_and_goes_on_when_it_is_a_master_again(quick, server):
