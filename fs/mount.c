@@ -129,6 +129,7 @@ static int session_arguments(const struct mount_options *o, struct fuse_args *ar
 			   (o->no_exec && fuse_opt_add_opt(&options, "noexec")) ||
 			   (o->allow_other && fuse_opt_add_opt(&options, "allow_other")) ||
 			   (o->allow_root && fuse_opt_add_opt(&options, "allow_root")) ||
+			   (o->debug && fuse_opt_add_opt(&options, "debug")) ||
 			   ((o->allow_other || o->allow_root) &&
 				   fuse_opt_add_opt(&options, "default_permissions")) ||
 			   fuse_opt_add_arg(args, "turnfs") || fuse_opt_add_arg(args, "-o") ||

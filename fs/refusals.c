@@ -13,11 +13,13 @@ static atomic_uint refusals; /* libfuse has one function for complaints, and it 
 static void complained(enum fuse_log_level level, const char *format, va_list arguments)
 {
 	char text[256];
-	if (level > FUSE_LOG_ERR)
-		return;
-	atomic_fetch_add(&refusals, 1);
 	vsnprintf(text, sizeof text, format, arguments);
 	text[strcspn(text, "\n")] = '\0';
+	if (level > FUSE_LOG_ERR) {
+		log_debug("%s", text + strspn(text, " "));
+		return;
+	}
+	atomic_fetch_add(&refusals, 1);
 	log_error("%s", text);
 }
 

@@ -5,7 +5,10 @@
  */
 #pragma once
 
-/* From now on libfuse's complaints go to our log, and are counted. */
+/*
+ * From now on what libfuse says goes to our log: complaints, which are counted, and with -d each
+ * request and its outcome, of which libfuse tells numbers and no content.
+ */
 void refusals_watch(void);
 
 /* How many complaints there were: that is more than requests refused, never less. */

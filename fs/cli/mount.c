@@ -49,8 +49,7 @@ static const char help[] =
 	"\n"
 	"  --env-file FILE    read REDIS_URL and CONVERSATION_TIMEOUT_HOURS from it\n"
 	"  -f, --foreground   stay in the foreground, log to stderr\n"
-	"  -d, --debug        the same, and log small things too: files erased after their grace,\n"
-	"                     what the kernel refused to forget\n"
+	"  -d, --debug        the same, and log each request with its outcome, never content\n"
 	"  -h, --help         -V, --version\n"
 	"\n"
 	"exit status: 0 it is mounted, 1 the store failed, 2 usage, 4 could not mount\n";

@@ -414,7 +414,7 @@ def test_C5__logs__never_have_content(mnt):
     mnt.start()
 
 
-def test_C5__debug__may_say_more_and_no_content_either(workshop):
+def test_C5__debug__logs_each_request_with_its_outcome_and_no_content(workshop):
     (workshop.base / "m").mkdir()
     command = [str(BINARY), "mount", "-d", str(workshop.store_file), str(workshop.base / "m")]
     with open(workshop.base / "log", "wb") as log:
@@ -431,7 +431,14 @@ def test_C5__debug__may_say_more_and_no_content_either(workshop):
             daemon.wait()
         if mounts_on(workshop.base / "m"):
             run("umount", "-l", workshop.base / "m")
-    assert "zebra-content" not in (workshop.base / "log").read_text(errors="replace")
+    text = (workshop.base / "log").read_text(errors="replace")
+    assert "zebra-content" not in text
+    lines = text.splitlines()
+    requests = [line for line in lines if re.search(r"unique: \d+, opcode: \w+", line)]
+    for name in ("MKDIR", "LOOKUP", "OPEN", "WRITE", "FLUSH", "RELEASE"):
+        assert any(f"opcode: {name} " in line for line in requests), name
+    assert any(re.search(r"unique: \d+, (success|error)", line) for line in lines)
+    assert all(line.startswith("turnfs: ") for line in lines[lines.index(requests[0]):])
 
 
 def test_C5__same_trouble_again_and_again__is_logged_once_not_each_time(mnt):
