@@ -1,6 +1,7 @@
 /* thread.json (M3, M1): a text written over a thread of a store in memory, and read back. */
 #include "fuzz.h"
 
+#include "conflict.h"
 #include "doc.h"
 #include "expiry.h"
 #include "file.h"
@@ -47,6 +48,11 @@ void expiry_committed(
 
 void expiry_refused(struct fs *fs, struct thread *thread, int rc, const char *what) {}
 
+void conflict_keep(struct fs *fs, struct thread *thread, const char *name,
+	const struct file_info *info, struct blob *content)
+{
+}
+
 void lineage_adopt(struct fs *fs, struct file *file, uint64_t revision) {}
 
 static struct blob *read_back(struct fs *fs, struct thread *thread)
@@ -86,13 +92,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(store_append(fs.store, thread_ref(&thread), NULL, &turn, 1, 0, &info, &first) == 0);
 
 	struct blob *text = blob_new(data, size);
-	int rc = doc_write(&fs, &thread, text, NULL);
+	int rc = doc_write(&fs, &thread, text, NULL, NULL);
 	/* ESTALE should not be: a turn that is named twice, see tests/model/test_found.py */
 	CHECK(rc == 0 || rc == -EBADMSG || rc == -ESTALE);
 	blob_unref(text);
 	struct blob *once = read_back(&fs, &thread);
 	/* What it says of itself can be written back and changes nothing. */
-	CHECK(doc_write(&fs, &thread, once, NULL) == 0);
+	CHECK(doc_write(&fs, &thread, once, NULL, NULL) == 0);
 	struct blob *twice = read_back(&fs, &thread);
 	struct blob *one = without_times(once), *two = without_times(twice);
 	CHECK(blob_size(one) == blob_size(two) &&
