@@ -279,6 +279,23 @@ def test_R2__redis_url_that_is_no_store__exit_2_and_nothing_is_mounted(cli):  # 
     assert not mounts_on(mnt)
 
 
+@pytest.mark.parametrize("url", ["localhost", "./x.db", "/tmp/x.db", "localhost:6379", ":geheim@localhost:6379",
+                                 "user:geheim@localhost/0", "geheim@localhost", "sqlite", "redis:/localhost"])
+def test_R2_S2__redis_url_without_its_scheme__exit_2_no_local_store_and_no_password(cli, url):  # noqa: F811
+    mnt = cli.folder()
+    line = one_line(cli("mount", mnt, env={"REDIS_URL": url}, cwd=cli.base / "store"), 2, "REDIS_URL", "redis://")
+    assert ("@" in url) != (url in line) and "geheim" not in line
+    (cli.base / "env").write_text(f"REDIS_URL={url}\n")
+    line = one_line(cli("mount", "--env-file", cli.base / "env", mnt, cwd=cli.base / "store"), 2, "REDIS_URL")
+    assert "geheim" not in line
+    assert not mounts_on(mnt) and not list((cli.base / "store").iterdir())
+
+
+def test_S2__store_without_its_scheme__the_error_has_no_password(cli):  # noqa: F811
+    line = one_line(cli("mount", "user:geheim@localhost", cli.folder()), 2, "localhost is not a store")
+    assert "geheim" not in line
+
+
 def test_R2__a_store_is_named__goes_before_redis_url(cli):  # noqa: F811
     mnt = cli.folder()
     cli.mount(cli.shop.store_file, mnt, env={"REDIS_URL": "redis://127.0.0.1:1/0"})
