@@ -162,8 +162,8 @@ static int restore(const struct wish *wish, const char *argument)
 {
 	struct errtext error = {""};
 	struct where where = {0};
-	if (name_thread_check(wish->id) < 0)
-		return cli_fail(CLI_USAGE, "'%s' is not the name of a thread", wish->id);
+	if (!cli_is_thread(wish->id))
+		return CLI_USAGE;
 	if (name_thread_check(wish->as) < 0)
 		return cli_fail(CLI_USAGE, "a thread cannot be called '%s'", wish->as);
 	if (where_resolve(argument, &where, &error) < 0)

@@ -3,7 +3,6 @@
 
 #include "args.h"
 #include "base/cleanup.h"
-#include "base/name.h"
 #include "cli.h"
 #include "expired_names.h"
 #include "ledger_copy.h"
@@ -42,7 +41,8 @@ static int why_of_mount(const char *mountpoint, const char *id)
 		return cli_fail(CLI_FAILED, "out of memory");
 	int rc = told_read(mountpoint, name, &text);
 	if (rc < 0)
-		return cli_fail(CLI_FAILED, "%s does not answer: %s", mountpoint, strerror(-rc));
+		return cli_fail(CLI_FAILED, "cannot ask %s: %s; `turnfs status %s` says why",
+			mountpoint, strerror(-rc), mountpoint);
 	return print(text, lstat(path, &info) == 0);
 }
 
@@ -103,8 +103,8 @@ static int why(const char *id, const char *argument)
 {
 	struct errtext error = {""};
 	struct where where = {0};
-	if (name_thread_check(id) < 0)
-		return cli_fail(CLI_USAGE, "'%s' is not the name of a thread", id);
+	if (!cli_is_thread(id))
+		return CLI_USAGE;
 	if (where_resolve(argument, &where, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
 	int status = where.mountpoint ? why_of_mount(where.mountpoint, id)
