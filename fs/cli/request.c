@@ -2,6 +2,7 @@
 #include "request.h"
 
 #include "args.h"
+#include "cli.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -184,6 +185,9 @@ static int read_all(struct reading *reading, struct args *args, struct errtext *
 	environment_init(&environment);
 	if (reading->env_file)
 		rc = environment_read(&environment, reading->env_file, error);
+	if (rc == 0 && reading->env_file && !environment.redis_url && !environment.hours)
+		cli_warn("%s sets neither REDIS_URL nor CONVERSATION_TIMEOUT_HOURS",
+			reading->env_file);
 	if (rc == 0)
 		rc = settle(reading, store, &environment, error);
 	environment_done(&environment);
