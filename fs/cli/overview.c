@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "expired_names.h"
 #include "store_look.h"
+#include "told.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -185,14 +186,12 @@ int overview_of_mount(
 		return errtext_set(error, rc, "out of memory");
 	DIR *root = opendir(folder);
 	if (!root)
-		return errtext_set(error, -errno, "cannot list %s: %s; `turnfs status %s` says why",
-			mountpoint, strerror(errno), mountpoint);
+		return told_trouble(mountpoint, -errno, error);
 	rc = add_all(&overview, root, folder);
 	closedir(root);
 	if (rc < 0) {
 		overview_done(&overview);
-		return errtext_set(error, rc, "cannot list %s: %s; `turnfs status %s` says why",
-			mountpoint, strerror(-rc), mountpoint);
+		return told_trouble(mountpoint, rc, error);
 	}
 	*ret = overview;
 	return 0;

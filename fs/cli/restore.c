@@ -7,6 +7,7 @@
 #include "expired_names.h"
 #include "options.h"
 #include "store_look.h"
+#include "told.h"
 #include "where.h"
 
 #include <errno.h>
@@ -80,6 +81,9 @@ static int restore_in_mount(const char *mountpoint, const struct wish *wish)
 		return cli_fail(CLI_FAILED, "out of memory");
 	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0) {
 		int rc = -errno;
+		if (rc == -ENOTCONN)
+			return cli_fail(CLI_FAILED, "%s does not answer: %s", mountpoint,
+				told_strerror(rc));
 		return say_failed(wish, rc, rc == -ENOENT && lstat(live, &info) == 0);
 	}
 	ssize_t size = getxattr(to, "user.turnfs.expires", expires, sizeof expires - 1);

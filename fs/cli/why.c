@@ -36,13 +36,15 @@ static int why_of_mount(const char *mountpoint, const char *id)
 {
 	CLEAN_BLOB struct blob *text = NULL;
 	CLEAN_FREE char *name = NULL, *path = NULL;
+	struct errtext error = {""};
 	struct stat info;
 	if (asprintf(&name, "why/%s", id) < 0 || asprintf(&path, "%s/%s", mountpoint, id) < 0)
 		return cli_fail(CLI_FAILED, "out of memory");
 	int rc = told_read(mountpoint, name, &text);
-	if (rc < 0)
-		return cli_fail(CLI_FAILED, "cannot ask %s: %s; `turnfs status %s` says why",
-			mountpoint, strerror(-rc), mountpoint);
+	if (rc < 0) {
+		told_trouble(mountpoint, rc, &error);
+		return cli_fail(CLI_FAILED, "%s", error.text);
+	}
 	return print(text, lstat(path, &info) == 0);
 }
 
