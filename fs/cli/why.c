@@ -88,14 +88,11 @@ static int why_of_store(const struct store_name *name, const char *id)
 	struct errtext error = {""};
 	struct store *store = NULL;
 	CLEAN_FREE struct ledger_entry *ledger_copy = NULL;
-	if (name->kind == STORE_KIND_MEMORY)
-		return cli_fail(CLI_USAGE,
-			"memory: is only where it is mounted: name the mountpoint; what was in one "
-			"that is unmounted is lost");
 	if (defaults(name, &context, &ledger_copy, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
 	if (store_look(name, &store, &error) < 0)
-		return cli_fail(CLI_FAILED, "%s", error.text);
+		return cli_fail(
+			name->kind == STORE_KIND_MEMORY ? CLI_USAGE : CLI_FAILED, "%s", error.text);
 	int status = why_in(store, id, &context);
 	store_close(store);
 	return status;

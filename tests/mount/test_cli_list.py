@@ -72,6 +72,10 @@ def test_C2__list_of_a_store__the_same_with_and_without_a_mount(cli):  # noqa: F
     check_json(cli("list", "--json", store))
 
 
+def test_C2__list_of_memory_that_is_not_mounted__no_empty_list(cli):  # noqa: F811
+    one_line(cli("list", "memory:"), 1, "memory: is only where it is mounted")
+
+
 def test_C2__list_without_threads__only_the_head(cli):  # noqa: F811
     mnt = cli.folder()
     cli.mount("memory:", mnt)
