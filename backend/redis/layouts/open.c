@@ -224,8 +224,8 @@ static int begin(struct layout_store *s, bool once, struct errtext *error)
 		if (r < 0)
 			return errtext_set(error, r,
 				"%s does not tell what others change (%s): it must be Redis 6 or "
-				"later, or Valkey, and the user may need +client|tracking and "
-				"+subscribe",
+				"later, or Valkey, and its user may need what docs/chat-servers.md "
+				"names",
 				s->storage, strerror(-r));
 	}
 	r = first_sweep(s);
