@@ -307,9 +307,15 @@ static void say_line(FILE *out, const struct facts *facts)
 		fprintf(out, "%s was deleted at ", facts->id);
 		print_when(out, facts, line->time_ms);
 		bool others = !strncmp(line->detail, "by ", 3);
-		fprintf(out, ", %s%s%s. It had ", others ? "" : "by rmdir or rm -r on a mount",
+		fprintf(out, ", %s%s%s. ", others ? "" : "by rmdir or rm -r on a mount",
 			others || !line->detail[0] ? "" : ": ", line->detail);
-		print_turns(out, line->turns);
+		if (!others &&
+			line->turns) { /* rmdir finds it empty: the highest number is known */
+			fprintf(out, "The last of its turns was number %u", line->turns);
+		} else {
+			fprintf(out, "It had ");
+			print_turns(out, line->turns);
+		}
 		fprintf(out, ". What is deleted cannot be had back but from a backup.\n");
 		return;
 	}

@@ -93,9 +93,16 @@ def test_R3__expired_thread__why_tells_when_and_how_to_get_it_back(anymnt, clock
 
 def test_R3__deleted_thread__why_tells_when(anymnt):
     for _ in range(3):
-        say(anymnt.thread(), "user", "x")
+        anymnt.thread()
+        for _ in range(3):
+            say(anymnt / "thread", "user", "x")
+        os.unlink(anymnt / "thread" / "000002-user.md")
         remove(anymnt / "thread")
-        assert re.match(r"thread was deleted at 20\S+Z \(\ds ago\), .*It had 1 turn\.", why(anymnt, "thread"))
+        assert re.match(r"thread was deleted at 20\S+Z \(\ds ago\), .*The last of its turns was number 3\. What",
+                        why(anymnt, "thread"))
+    anymnt.thread()
+    os.rmdir(anymnt / "thread")
+    assert "It had 0 turns." in why(anymnt, "thread")
 
 
 def test_R3__renamed_thread__why_tells_its_names(anymnt):
