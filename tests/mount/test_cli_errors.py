@@ -184,7 +184,14 @@ def test_S5__a_mountpoint_inside_the_directory_of_the_default_store__exit_4(cli)
 def test_S5__as_root__warns_and_mounts(cli):  # noqa: F811
     done = cli.mount("memory:", cli.folder())
     assert "turnfs: warning: running as root" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert "nobody else gets in" in done.stderr and done.stderr.count("\n") == 1
+
+
+@needs_root
+def test_S5__as_root_with_allow_other__the_warning_does_not_say_that_nobody_gets_in(cli):  # noqa: F811
+    done = cli.mount("-o", "allow_other", "memory:", cli.folder())
+    assert "as far as its modes let them" in done.stderr
+    assert "nobody else" not in done.stderr and done.stderr.count("\n") == 1
 
 
 @needs_root

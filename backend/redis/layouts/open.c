@@ -164,9 +164,10 @@ static int look_at_server(
 	if (r < 0 || s->read_only)
 		return r;
 	if (s->server.problem[0])
-		log_warning("%s: %s", s->storage, s->server.problem);
+		log_warning("warning: %s: %s", s->storage, s->server.problem);
 	if (!s->url.tls && !redis_url_is_local(&s->url))
-		log_warning("%s: passwords and conversations cross the network in the clear; use "
+		log_warning("warning: %s: passwords and conversations cross the network in the "
+			    "clear; use "
 			    "rediss:// or a tunnel",
 			s->storage);
 	return 0;
