@@ -38,7 +38,7 @@ static const char help[] =
 	"  grace=TIME         how long an expired thread can be restored (24h)\n"
 	"  warn=TIME          how long before it a thread is listed in .turnfs/expiring (1h)\n"
 	"  sync=close|fsync   what makes a write durable (close)\n"
-	"  max_file_size=SIZE (64M)\n"
+	"  max_file_size=SIZE the largest file: 512k 64M, at most 1G (64M)\n"
 	"  timeout=TIME       how long a call may wait for Redis; how long to wait for a local "
 	"store\n"
 	"                     that another mount is just closing, at most 5s (5s)\n"
