@@ -145,7 +145,8 @@ static int sort_operands(struct reading *reading, const char **ret_store, struct
 	int count = reading->operand_count;
 	bool only_store = count == 1 && store_name_has_scheme(reading->operands[0]);
 	bool asked = reading->given_count || reading->env_file || reading->request->foreground;
-	if (only_store || (count == 0 && asked))
+	bool is_empty = count && !*reading->operands[count - 1]; /* "$UNSET" */
+	if (only_store || is_empty || (count == 0 && asked))
 		return errtext_set(error, -EINVAL,
 			"no mountpoint is named: turnfs mount [OPTIONS] [STORE] MOUNTPOINT");
 	*ret_store = count == 2 ? reading->operands[0] : NULL;

@@ -298,6 +298,11 @@ def test_R2_S2__redis_url_without_its_scheme__exit_2_no_local_store_and_no_passw
     assert not mounts_on(mnt) and not list((cli.base / "store").iterdir())
 
 
+def test_C4__an_empty_mountpoint__no_mountpoint_is_named(cli):  # noqa: F811
+    one_line(cli("mount", ""), 2, "no mountpoint is named")
+    one_line(cli("mount", "memory:", ""), 2, "no mountpoint is named")
+
+
 def test_S2__store_without_its_scheme__the_error_has_no_password(cli):  # noqa: F811
     line = one_line(cli("mount", "user:geheim@localhost", cli.folder()), 2, "localhost is not a store")
     assert "geheim" not in line
