@@ -83,8 +83,10 @@ class TurnfsStorage:
     # How it is kept
 
     def _check(self):
-        if not (self.root / ".turnfs" / "health").exists():
-            raise NotMounted(f"turnfs is not mounted on {self.root}: turnfs mount {self.root}")
+        with contextlib.suppress(OSError):  # ENOTCONN: the daemon has ended
+            if (self.root / ".turnfs" / "health").exists():
+                return
+        raise NotMounted(f"turnfs is not mounted on {self.root}: turnfs mount {self.root}")
 
     def _folder(self, key):
         name = key.removeprefix("thread:")

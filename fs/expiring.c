@@ -54,7 +54,7 @@ static int expiring_text(struct fs *fs, const struct node *node, struct blob **r
 	char time[TEXT_TIME_MAX], left[TEXT_TIME_MAX];
 	int64_t left_ms = info.deadline_ms - store_now_ms(fs->store);
 	text_time_s(info.deadline_ms * 1000000, time);
-	text_span_format(left_ms > 0 ? left_ms / 1000 * 1000 : 0, left);
+	text_span_rough(left_ms, left);
 	return control_printed(ret, "%s expires at %s, in %s; to keep it: touch %s\n", info.id,
 		time, left, info.id);
 }

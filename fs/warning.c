@@ -86,7 +86,7 @@ static void say(struct fs *fs, const struct near *near, int64_t now)
 	}
 	fs->warnings.lines++;
 	text_time_s(near->deadline_ms * 1000000, time);
-	text_span_format((near->deadline_ms - now + 999) / 1000 * 1000, left);
+	text_span_rough(near->deadline_ms - now + 999, left);
 	log_notice("thread %s: expires at %s, in %s; a write or `touch` renews it", near->id, time,
 		left);
 }

@@ -180,7 +180,7 @@ static void say_live(FILE *out, const struct facts *facts)
 		fprintf(out, "%s is live until %s, for another %s: ", facts->id,
 			shown_time(info->deadline_ms, time), left);
 		print_span(out, info->ttl_ms);
-		fprintf(out, " (its ttl) after its last write.");
+		fprintf(out, " (its ttl) after its last write or touch.");
 	}
 	fprintf(out, " It has ");
 	print_turns(out, info->turns);
@@ -216,17 +216,23 @@ static void say_restorable(FILE *out, const struct facts *facts)
 	print_path(out, facts, "", "");
 	fprintf(out, "\nor\n  turnfs restore %s", facts->id[0] == '-' ? "-- " : "");
 	print_word(out, facts->id);
+	const struct why_context *context = facts->context;
+	const char *where = context->mountpoint ? context->mountpoint : context->storage;
+	if (where[0] == '/') { /* a server's URL is shown without its password */
+		fprintf(out, " ");
+		print_word(out, where);
+	}
 	fprintf(out, "\n");
 }
 
-/* "…, 24h (its ttl) after its last write at T. It had 4 turns." */
+/* "…, 24h (its ttl) after its last write or touch at T. It had 4 turns." */
 static void say_ttl(FILE *out, int64_t deadline_ms, int64_t ttl_ms, uint32_t turns)
 {
 	char time[TEXT_TIME_MAX];
 	if (ttl_ms != STORE_TTL_NEVER && deadline_ms != STORE_DEADLINE_NEVER) {
 		fprintf(out, ", ");
 		print_span(out, ttl_ms);
-		fprintf(out, " (its ttl) after its last write at %s",
+		fprintf(out, " (its ttl) after its last write or touch at %s",
 			shown_time(deadline_ms - ttl_ms, time));
 	}
 	fprintf(out, ". It had ");
@@ -301,9 +307,15 @@ static void say_line(FILE *out, const struct facts *facts)
 		fprintf(out, "%s was deleted at ", facts->id);
 		print_when(out, facts, line->time_ms);
 		bool others = !strncmp(line->detail, "by ", 3);
-		fprintf(out, ", %s%s%s. It had ", others ? "" : "by rmdir or rm -r on a mount",
+		fprintf(out, ", %s%s%s. ", others ? "" : "by rmdir or rm -r on a mount",
 			others || !line->detail[0] ? "" : ": ", line->detail);
-		print_turns(out, line->turns);
+		if (!others &&
+			line->turns) { /* rmdir finds it empty: the highest number is known */
+			fprintf(out, "The last of its turns was number %u", line->turns);
+		} else {
+			fprintf(out, "It had ");
+			print_turns(out, line->turns);
+		}
 		fprintf(out, ". What is deleted cannot be had back but from a backup.\n");
 		return;
 	}

@@ -105,7 +105,8 @@ int store_identify(struct sqlite_store *s, struct errtext *error)
 		return 0;
 	if (!s->writable || !s->options.create)
 		return errtext_set(error, -ENOENT,
-			"There is no store %s; mount it once without -o ro to make it", s->path);
+			"There is no store %s: is that its name? A mount without -o ro makes it",
+			s->path);
 	return store_make(s, error);
 }
 

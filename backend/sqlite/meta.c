@@ -62,8 +62,10 @@ int sqlite_root_get(struct store *store, struct root_info *ret)
 		return rc;
 	rc = meta_get(conn, "root", &value, sizeof(value));
 	reader_put(s, conn);
-	if (rc < 0 && rc != -ENOENT)
+	if (rc < 0 && rc != -ENOENT && rc != -EIO)
 		return rc;
+	if (rc == -EIO) /* no reason to give up all threads: as if never set, so for nobody else */
+		log_error("local store: mode and owner of the root directory are lost");
 	*ret = (struct root_info){
 		.mode = value.mode,
 		.uid = value.uid,

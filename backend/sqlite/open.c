@@ -84,6 +84,16 @@ static int load(struct sqlite_store *s, struct conn *conn)
 	return rc < 0 ? rc : sessions_load(s, conn);
 }
 
+static const char *write_advice(int rc)
+{
+	if (rc == -ENOSPC)
+		return "; make room on that disk (-o ro reads it as it is)";
+	if (rc == -EIO)
+		return "; it is damaged, or its disk: restore it from a backup (-o ro reads what "
+		       "can be read)";
+	return "";
+}
+
 static int open_write(struct sqlite_store *s, struct errtext *error)
 {
 	struct conn *conn;
@@ -110,8 +120,7 @@ static int open_write(struct sqlite_store *s, struct errtext *error)
 	}
 	if (rc < 0)
 		return errtext_set(error, rc, "Cannot write to the store %s: %s%s", s->path,
-			strerror(-rc),
-			rc == -ENOSPC ? "; make room on that disk (-o ro reads it as it is)" : "");
+			strerror(-rc), write_advice(rc));
 	return 0;
 }
 
@@ -157,8 +166,14 @@ static int open_read(struct sqlite_store *s, struct errtext *error)
 	if (rc < 0)
 		return open_failed(s, code, rc, error);
 	rc = store_accept(s, conn, error);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = load(s, conn);
+		if (rc == -EIO) /* was logged; who only reads can do without */
+			rc = 0;
+		if (rc < 0)
+			errtext_set(
+				error, rc, "Cannot read the store %s: %s", s->path, strerror(-rc));
+	}
 	conn_close(conn);
 	return rc;
 }

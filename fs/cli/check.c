@@ -98,9 +98,12 @@ static int check_mounted(const char *mountpoint)
 	struct store_name name;
 	int rc = told_read(mountpoint, "config", &config);
 	CLEAN_FREE char *storage = rc < 0 ? NULL : storage_of(config);
+	if (rc < 0)
+		told_trouble(mountpoint, rc, &error);
+	else if (!storage)
+		errtext_set(&error, -EBADMSG, "%s does not say what its store is", mountpoint);
 	if (!storage)
-		return cli_fail(CLI_FAILED, "%s does not answer%s%s", mountpoint,
-			rc < 0 ? ": " : "", rc < 0 ? strerror(-rc) : "");
+		return cli_fail(CLI_FAILED, "%s", error.text);
 	if (store_name_parse(storage, &name, &error) < 0)
 		return cli_fail(CLI_FAILED, "%s", error.text);
 	int status = check_named(&name);

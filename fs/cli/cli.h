@@ -25,5 +25,8 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 /* The same for something that is said and does not stop us. */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether it can be a thread's name; says so if not. */
+bool cli_is_thread(const char *id);
+
 /* Prints the version on stdout. Returns CLI_DONE. */
 int cli_version(void);

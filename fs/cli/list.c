@@ -58,7 +58,11 @@ static void print_row(
 		text_span_rough(expired ? -left_ms : left_ms, left);
 	time_format(item->updated_ns, used, sizeof(used));
 	print_padded(item->id, width);
-	printf("%5u  %-16s  %-8s  %s\n", item->turns, used, left, item->title ? item->title : "");
+	printf("%5u  %-16s  ", item->turns, used);
+	if (item->title && *item->title)
+		printf("%-8s  %s\n", left, item->title);
+	else
+		printf("%s\n", left);
 }
 
 static int print_table(const struct overview *overview, bool expired)

@@ -1,5 +1,6 @@
 /* turnfs: the table of commands. */
 #include "base/cleanup.h"
+#include "base/name.h"
 #include "cli.h"
 #include "secret.h"
 #include "terminal.h"
@@ -17,7 +18,7 @@ static const struct command commands[] = {
 	{"mount", command_mount,
 		"mount a store of conversations on a directory, or list the mounts"},
 	{"umount", command_umount, "unmount it; returns when the store is closed"},
-	{"status", command_status, "how a mount is: ok, degraded or down, and why"},
+	{"status", command_status, "how a mount is: ok, degraded, failed or down, and why"},
 	{"list", command_list, "list the threads: turns, last use, time left"},
 	{"why", command_why, "what became of a thread, and how to have it back"},
 	{"restore", command_restore, "bring an expired thread back, whole"},
@@ -53,6 +54,17 @@ void cli_warn(const char *format, ...)
 	va_end(values);
 }
 
+bool cli_is_thread(const char *id)
+{
+	if (name_thread_check(id) == 0)
+		return true;
+	cli_fail(CLI_USAGE,
+		"'%s' is not the name of a thread: give the name alone, without '/' and without "
+		"'.' or '@' before it, and the mountpoint behind it",
+		id);
+	return false;
+}
+
 int cli_version(void)
 {
 	return puts("turnfs " TURNFS_VERSION) < 0 ? CLI_FAILED : CLI_DONE;
@@ -61,8 +73,7 @@ int cli_version(void)
 static int print_help(void)
 {
 	puts("usage: turnfs COMMAND …\n\nConversations as files: a thread is a directory, a turn "
-	     "is "
-	     "a file in it.\n");
+	     "is a file in it.\n");
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].help);
 	puts("\n`turnfs COMMAND --help` explains each. -V, --version prints the version.\n"

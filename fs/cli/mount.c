@@ -38,7 +38,7 @@ static const char help[] =
 	"  grace=TIME         how long an expired thread can be restored (24h)\n"
 	"  warn=TIME          how long before it a thread is listed in .turnfs/expiring (1h)\n"
 	"  sync=close|fsync   what makes a write durable (close)\n"
-	"  max_file_size=SIZE (64M)\n"
+	"  max_file_size=SIZE the largest file: 512k 64M, at most 1G (64M)\n"
 	"  timeout=TIME       how long a call may wait for Redis; how long to wait for a local "
 	"store\n"
 	"                     that another mount is just closing, at most 5s (5s)\n"
@@ -212,9 +212,12 @@ static int live(struct run *run)
 	return rc < 0 ? report_failure(run, CLI_NO_MOUNT, &error) : CLI_DONE;
 }
 
-static void warn_of_root(void)
+static void warn_of_root(bool allow_other)
 {
-	if (geteuid() == 0)
+	if (geteuid() == 0 && allow_other)
+		cli_warn("running as root: what is mounted belongs to root, and others get in as "
+			 "far as its modes let them: chmod, or mount with uid=, gid= and umask=");
+	else if (geteuid() == 0)
 		cli_warn(
 			"running as root: what is mounted belongs to root and nobody else gets in; "
 			"run turnfs as the user whose conversations these are");
@@ -234,7 +237,7 @@ static int mount_and_live(struct mount_request *request)
 	if (request->fake)
 		return CLI_DONE;
 	run.mountpoint = mountpoint;
-	warn_of_root();
+	warn_of_root(request->options.mount.allow_other);
 	int rc = daemon_start(&run.daemon, !request->foreground, &status);
 	if (rc < 0)
 		return cli_fail(CLI_NO_MOUNT, "cannot start the daemon: %s", strerror(-rc));

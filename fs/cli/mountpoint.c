@@ -134,8 +134,9 @@ static int check_directory(const char *path, struct errtext *error)
 		return errtext_set(error, -ELOOP,
 			"the mountpoint %s is a symlink: name the directory it points to", path);
 	if (!S_ISDIR(info.st_mode))
-		return errtext_set(
-			error, -ENOTDIR, "the mountpoint %s is not a directory: make one", path);
+		return errtext_set(error, -ENOTDIR,
+			"the mountpoint %s is not a directory: turnfs mount [STORE] MOUNTPOINT",
+			path);
 	if (geteuid() != 0 && access(path, W_OK) < 0)
 		return errtext_set(error, -EACCES,
 			"%s is not yours to mount on: choose a directory that you may write to",

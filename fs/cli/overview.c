@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "expired_names.h"
 #include "store_look.h"
+#include "told.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -158,6 +159,21 @@ static int add_directory(struct overview *overview, const char *mountpoint, cons
 	return overview_add(overview, &item);
 }
 
+/* The whole directory, or an error: half a list looks like a whole one. */
+static int add_all(struct overview *overview, DIR *root, const char *folder)
+{
+	int rc = 0;
+	for (struct dirent *entry; rc == 0;) {
+		errno = 0;
+		entry = readdir(root);
+		if (!entry)
+			return -errno;
+		if (entry->d_name[0] != '.')
+			rc = add_directory(overview, folder, entry->d_name);
+	}
+	return rc;
+}
+
 int overview_of_mount(
 	const char *mountpoint, bool expired, struct overview *ret, struct errtext *error)
 {
@@ -170,15 +186,12 @@ int overview_of_mount(
 		return errtext_set(error, rc, "out of memory");
 	DIR *root = opendir(folder);
 	if (!root)
-		return errtext_set(
-			error, -errno, "cannot read %s: %s", mountpoint, strerror(errno));
-	for (struct dirent *entry; rc == 0 && (entry = readdir(root));)
-		if (entry->d_name[0] != '.')
-			rc = add_directory(&overview, folder, entry->d_name);
+		return told_trouble(mountpoint, -errno, error);
+	rc = add_all(&overview, root, folder);
 	closedir(root);
 	if (rc < 0) {
 		overview_done(&overview);
-		return errtext_set(error, rc, "out of memory");
+		return told_trouble(mountpoint, rc, error);
 	}
 	*ret = overview;
 	return 0;

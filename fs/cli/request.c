@@ -2,6 +2,7 @@
 #include "request.h"
 
 #include "args.h"
+#include "cli.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -144,7 +145,8 @@ static int sort_operands(struct reading *reading, const char **ret_store, struct
 	int count = reading->operand_count;
 	bool only_store = count == 1 && store_name_has_scheme(reading->operands[0]);
 	bool asked = reading->given_count || reading->env_file || reading->request->foreground;
-	if (only_store || (count == 0 && asked))
+	bool is_empty = count && !*reading->operands[count - 1]; /* "$UNSET" */
+	if (only_store || is_empty || (count == 0 && asked))
 		return errtext_set(error, -EINVAL,
 			"no mountpoint is named: turnfs mount [OPTIONS] [STORE] MOUNTPOINT");
 	*ret_store = count == 2 ? reading->operands[0] : NULL;
@@ -184,6 +186,9 @@ static int read_all(struct reading *reading, struct args *args, struct errtext *
 	environment_init(&environment);
 	if (reading->env_file)
 		rc = environment_read(&environment, reading->env_file, error);
+	if (rc == 0 && reading->env_file && !environment.redis_url && !environment.hours)
+		cli_warn("%s sets neither REDIS_URL nor CONVERSATION_TIMEOUT_HOURS",
+			reading->env_file);
 	if (rc == 0)
 		rc = settle(reading, store, &environment, error);
 	environment_done(&environment);

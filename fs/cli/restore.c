@@ -7,6 +7,7 @@
 #include "expired_names.h"
 #include "options.h"
 #include "store_look.h"
+#include "told.h"
 #include "where.h"
 
 #include <errno.h>
@@ -80,6 +81,9 @@ static int restore_in_mount(const char *mountpoint, const struct wish *wish)
 		return cli_fail(CLI_FAILED, "out of memory");
 	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0) {
 		int rc = -errno;
+		if (rc == -ENOTCONN)
+			return cli_fail(CLI_FAILED, "%s does not answer: %s", mountpoint,
+				told_strerror(rc));
 		return say_failed(wish, rc, rc == -ENOENT && lstat(live, &info) == 0);
 	}
 	ssize_t size = getxattr(to, "user.turnfs.expires", expires, sizeof expires - 1);
@@ -162,8 +166,8 @@ static int restore(const struct wish *wish, const char *argument)
 {
 	struct errtext error = {""};
 	struct where where = {0};
-	if (name_thread_check(wish->id) < 0)
-		return cli_fail(CLI_USAGE, "'%s' is not the name of a thread", wish->id);
+	if (!cli_is_thread(wish->id))
+		return CLI_USAGE;
 	if (name_thread_check(wish->as) < 0)
 		return cli_fail(CLI_USAGE, "a thread cannot be called '%s'", wish->as);
 	if (where_resolve(argument, &where, &error) < 0)

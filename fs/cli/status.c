@@ -126,7 +126,7 @@ static int status_of_mount(const char *mountpoint, bool json)
 		told_read(mountpoint, "metrics", &told.metrics); /* without: no numbers */
 	if (rc < 0)
 		rc = printed(&told.health, "down\nproblem: %s does not answer: %s.\n", mountpoint,
-			strerror(-rc));
+			rc == -EACCES ? "it is another user's" : told_strerror(rc));
 	int status = rc < 0 ? cli_fail(STATUS_DOWN, "out of memory") : print(&told, json);
 	blob_unref(told.health);
 	blob_unref(told.metrics);

@@ -110,6 +110,10 @@ static int look_at_server(const struct store_name *name, const struct cli_option
 int store_look(const struct store_name *name, struct store **ret, struct errtext *error)
 {
 	struct cli_options options;
+	if (name->kind == STORE_KIND_MEMORY)
+		return errtext_set(error, -EINVAL,
+			"memory: is only where it is mounted: name the mountpoint; what was in one "
+			"that is unmounted is lost");
 	int rc = store_look_options(name, &options, error);
 	if (!rc)
 		rc = name->kind == STORE_KIND_SERVER ? look_at_server(name, &options, ret, error)

@@ -63,6 +63,14 @@ static int parse_local(char *text, struct store_name *name, struct errtext *erro
 	return 0;
 }
 
+/* Without its "//" a URL is shown from its '@' on only: what is before it may be a password. */
+static const char *shown(char *text)
+{
+	const char *at = strstr(text, "://") ? NULL : strrchr(text, '@');
+	secret_hide(text);
+	return at ? at + 1 : text;
+}
+
 static int parse_where(char *text, struct store_name *name, struct errtext *error)
 {
 	if (!strcmp(text, "memory:"))
@@ -73,7 +81,7 @@ static int parse_where(char *text, struct store_name *name, struct errtext *erro
 		return errtext_set(error, -EINVAL,
 			"%s is not a store: use a path, sqlite:PATH, redis://…, rediss://…, "
 			"redis+unix:///… or memory:",
-			(secret_hide(text), text));
+			shown(text));
 	else
 		return parse_local(text, name, error);
 	name->where = strdup(text);
@@ -158,14 +166,33 @@ static int default_path(char **ret, struct errtext *error)
 	return rc < 0 ? errtext_set(error, -ENOMEM, "out of memory") : 0;
 }
 
+/*
+ * A path is no REDIS_URL: where "redis://" was forgotten it would be a local store that nobody
+ * meant. What has an '@' is not shown, for there is a password in it.
+ */
+static int check_url(const char *url, struct errtext *error)
+{
+	if (is_server(url) || !strcmp(url, "memory:") || !strncmp(url, "memory:?", 8) ||
+		!strncmp(url, "sqlite:", 7))
+		return 0;
+	bool is_shown = !strchr(url, '@');
+	return errtext_set(error, -EINVAL,
+		"REDIS_URL%s%s is not the URL of a Redis: make it redis://…, rediss://… or "
+		"redis+unix:///…, or unset it for the local store",
+		is_shown ? "=" : "", is_shown ? url : "");
+}
+
 int store_name_choose(const char *argument, const struct environment *environment,
 	struct store_name *ret, struct errtext *error)
 {
 	const char *text = argument ? argument : environment->redis_url;
+	int rc = argument || !text ? 0 : check_url(text, error);
+	if (rc < 0)
+		return rc;
 	if (text)
 		return store_name_parse(text, ret, error);
 	struct store_name name = {.kind = STORE_KIND_LOCAL, .is_default = true};
-	int rc = default_path(&name.where, error);
+	rc = default_path(&name.where, error);
 	if (rc < 0)
 		return rc;
 	name.shown = strdup(name.where);

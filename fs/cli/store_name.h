@@ -23,7 +23,10 @@ struct store_name {
  */
 int store_name_parse(const char *text, struct store_name *ret, struct errtext *error);
 
-/* `argument` if there is one, else REDIS_URL, else the durable local store of this user (R2). */
+/*
+ * `argument` if there is one, else REDIS_URL, else the durable local store of this user (R2).
+ * -EINVAL too: REDIS_URL is not a URL.
+ */
 int store_name_choose(const char *argument, const struct environment *environment,
 	struct store_name *ret, struct errtext *error);
 

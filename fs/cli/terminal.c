@@ -3,7 +3,9 @@
 
 #include "base/utf8.h"
 
+#include <locale.h>
 #include <string.h>
+#include <wchar.h>
 
 static bool code_is_harmless(int32_t code)
 {
@@ -37,8 +39,18 @@ char *terminal_clean(char *text)
 
 size_t terminal_width(const char *text)
 {
-	size_t width = 0;
-	for (; *text; text++)
-		width += ((unsigned char)*text & 0xc0) != 0x80;
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL); /* as wcwidth() wants it */
+	locale_t before = utf8 ? uselocale(utf8) : NULL;
+	size_t width = 0, size = strlen(text);
+	for (size_t pos = 0; pos < size;) {
+		int32_t code = utf8_next(text, size, &pos);
+		int columns = code < 0 ? -1 : wcwidth(code);
+		pos += code < 0;
+		width += columns < 0 ? 1 : (size_t)columns;
+	}
+	if (utf8) {
+		uselocale(before);
+		freelocale(utf8);
+	}
 	return width;
 }

@@ -32,6 +32,20 @@ int told_read(const char *mountpoint, const char *name, struct blob **ret)
 	return rc;
 }
 
+const char *told_strerror(int rc)
+{
+	return rc == -ENOTCONN ? "its daemon has ended; mount it again" : strerror(-rc);
+}
+
+int told_trouble(const char *mountpoint, int rc, struct errtext *error)
+{
+	if (rc == -ENOTCONN)
+		return errtext_set(
+			error, rc, "%s does not answer: %s", mountpoint, told_strerror(rc));
+	return errtext_set(error, rc, "%s cannot be read: %s; `turnfs status %s` says why",
+		mountpoint, strerror(-rc), mountpoint);
+}
+
 char *told_value(const struct blob *text, const char *key)
 {
 	size_t length = strlen(key);

@@ -36,7 +36,9 @@ static int say_busy(const char *mountpoint)
 	char users[256];
 	peer_users(mountpoint, users, sizeof(users));
 	if (users[0])
-		return cli_fail(CLI_FAILED, "%s is in use by %s: let them leave it, then try again",
+		return cli_fail(CLI_FAILED,
+			"%s is in use by %s: let them leave it (cd elsewhere, or end), then try "
+			"again",
 			mountpoint, users);
 	return cli_fail(CLI_FAILED,
 		"%s is in use: close what has files or a working directory in it, then try again",

@@ -2,7 +2,6 @@
 #include "why_text.h"
 
 #include "base/cleanup.h"
-#include "base/name.h"
 #include "cli.h"
 #include "command.h"
 #include "expired_names.h"
@@ -37,12 +36,15 @@ static int why_of_mount(const char *mountpoint, const char *id)
 {
 	CLEAN_BLOB struct blob *text = NULL;
 	CLEAN_FREE char *name = NULL, *path = NULL;
+	struct errtext error = {""};
 	struct stat info;
 	if (asprintf(&name, "why/%s", id) < 0 || asprintf(&path, "%s/%s", mountpoint, id) < 0)
 		return cli_fail(CLI_FAILED, "out of memory");
 	int rc = told_read(mountpoint, name, &text);
-	if (rc < 0)
-		return cli_fail(CLI_FAILED, "%s does not answer: %s", mountpoint, strerror(-rc));
+	if (rc < 0) {
+		told_trouble(mountpoint, rc, &error);
+		return cli_fail(CLI_FAILED, "%s", error.text);
+	}
 	return print(text, lstat(path, &info) == 0);
 }
 
@@ -86,14 +88,11 @@ static int why_of_store(const struct store_name *name, const char *id)
 	struct errtext error = {""};
 	struct store *store = NULL;
 	CLEAN_FREE struct ledger_entry *ledger_copy = NULL;
-	if (name->kind == STORE_KIND_MEMORY)
-		return cli_fail(CLI_USAGE,
-			"memory: is only where it is mounted: name the mountpoint; what was in one "
-			"that is unmounted is lost");
 	if (defaults(name, &context, &ledger_copy, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
 	if (store_look(name, &store, &error) < 0)
-		return cli_fail(CLI_FAILED, "%s", error.text);
+		return cli_fail(
+			name->kind == STORE_KIND_MEMORY ? CLI_USAGE : CLI_FAILED, "%s", error.text);
 	int status = why_in(store, id, &context);
 	store_close(store);
 	return status;
@@ -103,8 +102,8 @@ static int why(const char *id, const char *argument)
 {
 	struct errtext error = {""};
 	struct where where = {0};
-	if (name_thread_check(id) < 0)
-		return cli_fail(CLI_USAGE, "'%s' is not the name of a thread", id);
+	if (!cli_is_thread(id))
+		return CLI_USAGE;
 	if (where_resolve(argument, &where, &error) < 0)
 		return cli_fail(CLI_USAGE, "%s", error.text);
 	int status = where.mountpoint ? why_of_mount(where.mountpoint, id)

@@ -1,14 +1,17 @@
 """F7: one byte of the store changes; each file then reads right, or EIO, or the mount says why not."""
 
 import collections
+import contextlib
 import errno
 import os
 import random
+import re
+import sqlite3
 import time
 
 import pytest
 
-from harness import document, fails, has_test_hooks, outcome, read, run, say, set_document, wait_until, write  # noqa: F401
+from harness import BINARY, document, fails, has_test_hooks, outcome, read, run, say, set_document, wait_until, write  # noqa: F401
 
 FLIPS = int(os.environ.get("TURNFS_FLIPS", "50"))
 
@@ -145,3 +148,34 @@ def test_F7__attributes_of_a_turn_damaged_and_the_thread_is_listed_first__EIO_an
         assert "000001-user.md" in [entry.name for entry in entries]
     with fails(errno.EIO):
         read(thread / "000001-user.md")
+
+
+@pytest.mark.parametrize("table", ["sessions", "meta", "ledger", "docs", "threads", "files"])
+def test_F7__the_first_page_of_a_table_is_damaged__what_is_readable_reads_and_the_rest_is_said(mnt, table):
+    rng = random.Random(1)
+    known = fill(mnt, rng)
+    mnt.stop()
+    with contextlib.closing(sqlite3.connect(f"file:{mnt.store}?mode=ro", uri=True)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with open(mnt.store, "r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(rng.randbytes(size))
+    for command in ("check", "list", "status"):
+        done = run(BINARY, command, mnt.store, check=False)
+        for line in (done.stdout + done.stderr).splitlines():
+            assert not re.search(r"(: \.?|:)$", line.rstrip()), done
+    done = run(BINARY, "check", mnt.store, check=False)
+    assert done.returncode == 1 and "backup" in done.stderr, done
+    folder = mnt.path
+    done = run(BINARY, "mount", mnt.store, folder, check=False)
+    if done.returncode:
+        assert "restore it from a backup (-o ro reads what can be read)" in done.stderr, done
+        done = run(BINARY, "mount", "-o", "ro", mnt.store, folder, check=False)
+        assert done.returncode == 0, done
+    try:
+        outcomes = look(mnt, known)
+        assert set(outcomes) <= {"right", "EIO"}, outcomes
+        assert (table in ("threads", "files", "docs")) == bool(outcomes["EIO"]), outcomes
+    finally:
+        run(BINARY, "umount", folder)

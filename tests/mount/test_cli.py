@@ -184,6 +184,13 @@ def test_C1__env_file_with_redis_url__names_the_store(cli):
     assert not mounts_on(mnt)
 
 
+def test_C1__env_file_with_a_mistyped_name__is_warned_of(cli):
+    mnt = cli.folder()
+    (cli.base / "env").write_text("REDIS_ULR=redis://127.0.0.1:1/0\n")
+    done = cli.mount("--env-file", cli.base / "env", mnt)
+    assert f"turnfs: warning: {cli.base}/env sets neither REDIS_URL nor" in done.stderr
+
+
 def test_C1__env_file_that_is_missing__exit_2_and_one_line(cli):
     one_line(cli("mount", "--env-file", cli.base / "none", "memory:", cli.folder()), 2, "none")
 

@@ -184,7 +184,14 @@ def test_S5__a_mountpoint_inside_the_directory_of_the_default_store__exit_4(cli)
 def test_S5__as_root__warns_and_mounts(cli):  # noqa: F811
     done = cli.mount("memory:", cli.folder())
     assert "turnfs: warning: running as root" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert "nobody else gets in" in done.stderr and done.stderr.count("\n") == 1
+
+
+@needs_root
+def test_S5__as_root_with_allow_other__the_warning_does_not_say_that_nobody_gets_in(cli):  # noqa: F811
+    done = cli.mount("-o", "allow_other", "memory:", cli.folder())
+    assert "as far as its modes let them" in done.stderr
+    assert "nobody else" not in done.stderr and done.stderr.count("\n") == 1
 
 
 @needs_root
@@ -277,6 +284,28 @@ def test_R2__redis_url_that_is_no_store__exit_2_and_nothing_is_mounted(cli):  # 
     mnt = cli.folder()
     one_line(cli("mount", mnt, env={"REDIS_URL": "http://127.0.0.1/"}), 2)
     assert not mounts_on(mnt)
+
+
+@pytest.mark.parametrize("url", ["localhost", "./x.db", "/tmp/x.db", "localhost:6379", ":geheim@localhost:6379",
+                                 "user:geheim@localhost/0", "geheim@localhost", "sqlite", "redis:/localhost"])
+def test_R2_S2__redis_url_without_its_scheme__exit_2_no_local_store_and_no_password(cli, url):  # noqa: F811
+    mnt = cli.folder()
+    line = one_line(cli("mount", mnt, env={"REDIS_URL": url}, cwd=cli.base / "store"), 2, "REDIS_URL", "redis://")
+    assert ("@" in url) != (url in line) and "geheim" not in line
+    (cli.base / "env").write_text(f"REDIS_URL={url}\n")
+    line = one_line(cli("mount", "--env-file", cli.base / "env", mnt, cwd=cli.base / "store"), 2, "REDIS_URL")
+    assert "geheim" not in line
+    assert not mounts_on(mnt) and not list((cli.base / "store").iterdir())
+
+
+def test_C4__an_empty_mountpoint__no_mountpoint_is_named(cli):  # noqa: F811
+    one_line(cli("mount", ""), 2, "no mountpoint is named")
+    one_line(cli("mount", "memory:", ""), 2, "no mountpoint is named")
+
+
+def test_S2__store_without_its_scheme__the_error_has_no_password(cli):  # noqa: F811
+    line = one_line(cli("mount", "user:geheim@localhost", cli.folder()), 2, "localhost is not a store")
+    assert "geheim" not in line
 
 
 def test_R2__a_store_is_named__goes_before_redis_url(cli):  # noqa: F811

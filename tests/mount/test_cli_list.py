@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import time
+import unicodedata
 
 from fixtures import needs_root
 from harness import BINARY, parse_time, say, set_document
@@ -44,6 +46,22 @@ def test_C2__list_of_a_mount__last_used_first(cli):  # noqa: F811
     assert rows[1].endswith("A title") and "1h 59m" in rows[1] and "23h 59m" in rows[2]
 
 
+def columns(text):
+    """How many a terminal needs for it."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def test_C2__list_of_wide_names__the_columns_stand_below_each_other(cli):  # noqa: F811
+    mnt = cli.folder()
+    cli.mount("memory:", mnt)
+    for name in ("日本語の会話", "Grüße 🌍", "e\u0301tude", "plain"):
+        (mnt / name).mkdir()
+    rows = cli("list", mnt).stdout.splitlines()
+    ends = {columns(re.match(r"(.*) (TURNS|0 ) ", row)[0].rstrip()) for row in rows}
+    assert len(rows) == 5 and len(ends) == 1, "\n".join(rows)
+    assert not any(row.endswith(" ") for row in rows[1:])
+
+
 def test_C2__list_of_a_store__the_same_with_and_without_a_mount(cli):  # noqa: F811
     mnt, store = cli.folder(), cli.shop.store_file
     cli.mount(store, mnt)
@@ -52,6 +70,10 @@ def test_C2__list_of_a_store__the_same_with_and_without_a_mount(cli):  # noqa: F
     check_json(cli("list", "--json", f"sqlite:{store}"))
     cli.end(mnt)
     check_json(cli("list", "--json", store))
+
+
+def test_C2__list_of_memory_that_is_not_mounted__no_empty_list(cli):  # noqa: F811
+    one_line(cli("list", "memory:"), 1, "memory: is only where it is mounted")
 
 
 def test_C2__list_without_threads__only_the_head(cli):  # noqa: F811

@@ -69,6 +69,9 @@ def test_C2__status_of_what_is_down__ends_with_2(cli):  # noqa: F811
     killed.kill9()
     done = cli("status", killed.path)
     assert done.returncode == 2 and done.stdout.startswith("down\n") and "does not answer" in done.stdout
+    assert "its daemon has ended; mount it again" in done.stdout
+    for command in (["list"], ["list", "--expired"], ["why", "x"], ["check"], ["restore", "x"]):
+        one_line(cli(*command, killed.path), 1, "its daemon has ended; mount it again")
     killed.start()
     assert cli("status", killed.path).returncode == 0
 

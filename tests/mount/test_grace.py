@@ -658,7 +658,8 @@ def test_T8__near_its_deadline__in_expiring_and_logged_once(mount, clock):
     clock.forward(2 * 3600 + 60)
     wait_until(lambda: warnings(mnt, "thread") == 1, message="it is logged")
     assert os.listdir(mnt / ".turnfs/expiring") == ["thread"]
-    assert b"thread expires at" in read(mnt / ".turnfs/expiring/thread")
+    said = read(mnt / ".turnfs/expiring/thread").decode()
+    assert re.fullmatch(r"thread expires at \S+Z, in (\d+m \d\ds|\d+s); to keep it: touch thread\n", said), said
     clock.forward(600)
     time.sleep(2.5)
     assert warnings(mnt, "thread") == 1 and warnings(mnt, "other") == 0

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from fixtures import needs_root
-from harness import BINARY, ROOT, mounts_on, run
+from harness import BINARY, ROOT, mounts_on, run, wait_until
 
 BUILD = BINARY.parents[1]
 PAGES = {"turnfs.1": "man1", "turnfs.5": "man5", "mount.turnfs.8": "man8"}
@@ -297,9 +297,31 @@ def test_C2__completion__knows_commands_options_and_mounts(workshop, mnt):
     assert set(offered("turnfs ")) == {name for name in helps() if name}
     assert offered("turnfs li") == ["list"]
     assert offered("turnfs umount " + str(mnt.path)[:-2]) == [str(mnt.path)]
+    for name in ("completed-live", "completed-gone"):
+        (mnt / name).mkdir()
+    os.setxattr(mnt / "completed-gone", "user.turnfs.ttl", b"1s")
+    wait_until(lambda: not (mnt / "completed-gone").exists())
+    assert offered("turnfs why completed") == ["completed-live"]
+    assert offered("turnfs restore completed") == ["completed-gone"]
     assert "--json" in offered("turnfs list --")
     assert "--env-file" in offered("turnfs mount --")
     assert offered("turnfs mount -o gr") == ["grace="]
     assert offered("turnfs mount -o ro,gr") == ["ro,grace="]
     assert offered("turnfs mount -o sync=") == ["close", "fsync"]
     assert offered("turnfs mount -o ro,sync=f") == ["fsync"]
+
+
+def test_S3__completion__a_name_that_is_a_command__is_not_run(workshop):
+    cwd, env = workshop.base, workshop.environment()
+    (cwd / "bin").mkdir()
+    (cwd / "bin" / "turnfs").symlink_to(BINARY)
+    trap = cwd / "$(touch trap)"
+    trap.mkdir()
+    run(BINARY, "mount", "memory:", trap, env=env)
+    try:
+        (trap / "`touch trap`").mkdir()
+        for line in ("turnfs umount ", "turnfs list ", "turnfs why "):
+            assert complete(line, cwd, env)
+            assert not (cwd / "trap").exists(), line
+    finally:
+        run(BINARY, "umount", trap, env=env)

@@ -116,6 +116,14 @@ def test_R2__nothing_is_mounted__it_fails_loudly(module, backend, mnt, monkeypat
     mnt.start()
 
 
+def test_R2__the_daemon_was_killed__it_fails_loudly(module, backend, mnt):
+    mnt.kill9()
+    for call in (lambda: backend.get("thread:x"), lambda: backend.setex("thread:x", 60, "{}")):
+        with pytest.raises(module.NotMounted, match="turnfs mount"):
+            call()
+    mnt.start()
+
+
 def test_I6__threads_and_processes__keep_out_of_each_other(backend, mnt):
     thread = conversation()
     put(backend, thread)

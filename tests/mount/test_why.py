@@ -77,7 +77,7 @@ def test_R3__expired_thread__why_tells_when_and_how_to_get_it_back(anymnt, clock
     deadline = parse_time(os.getxattr(anymnt / "it's one", "user.turnfs.expires").decode())
     expire(anymnt, clock, "it's one")
     text = why(anymnt, "it's one")
-    when = re.match(r"it's one expired at (\S+) \((\S+ \S+|\S+) ago\), 24h \(its ttl\) after its last write at (\S+)\.",
+    when = re.match(r"it's one expired at (\S+) \((\S+ \S+|\S+) ago\), 24h \(its ttl\) after its last write or touch at (\S+)\.",
                     text)
     assert when, text
     assert abs(parse_time(when[1]) - deadline) < 10**9
@@ -85,7 +85,7 @@ def test_R3__expired_thread__why_tells_when_and_how_to_get_it_back(anymnt, clock
     assert "It had 1 turn." in text
     until = parse_time(re.search(r"had back whole until (\S+),", text)[1])
     assert 0 <= until - deadline - DAY * 10**9 < 70 * 10**9
-    assert "turnfs restore 'it'\\''s one'" in text
+    assert f"turnfs restore 'it'\\''s one' {anymnt.path}\n" in text, "several may be mounted"
     shell(command_in(text))
     assert turns(anymnt / "it's one") == [("000001-user.md", b"kept")]
     assert why(anymnt, "it's one").startswith("it's one is live until")
@@ -93,9 +93,16 @@ def test_R3__expired_thread__why_tells_when_and_how_to_get_it_back(anymnt, clock
 
 def test_R3__deleted_thread__why_tells_when(anymnt):
     for _ in range(3):
-        say(anymnt.thread(), "user", "x")
+        anymnt.thread()
+        for _ in range(3):
+            say(anymnt / "thread", "user", "x")
+        os.unlink(anymnt / "thread" / "000002-user.md")
         remove(anymnt / "thread")
-        assert re.match(r"thread was deleted at 20\S+Z \(\ds ago\), .*It had 1 turn\.", why(anymnt, "thread"))
+        assert re.match(r"thread was deleted at 20\S+Z \(\ds ago\), .*The last of its turns was number 3\. What",
+                        why(anymnt, "thread"))
+    anymnt.thread()
+    os.rmdir(anymnt / "thread")
+    assert "It had 0 turns." in why(anymnt, "thread")
 
 
 def test_R3__renamed_thread__why_tells_its_names(anymnt):
@@ -292,6 +299,8 @@ def test_R3__turnfs_why_of_an_unmounted_store__tells_it_too(cli, clock):  # noqa
 def test_C4__turnfs_why__one_line_errors(cli):  # noqa: F811
     one_line(cli("why"), 2, "of which thread")
     one_line(cli("why", "@user", cli.shop.store_file), 2, "not the name of a thread")
+    one_line(cli("why", "talks/trip"), 2, "not the name of a thread", "the mountpoint behind it")
+    one_line(cli("restore", "talks/trip"), 2, "not the name of a thread", "the mountpoint behind it")
     one_line(cli("why", "x", cli.base / "none.db"), 1, "none.db")
     one_line(cli("why", "x", "memory:"), 2, "mountpoint")
     one_line(cli("why", "x", "y", "z"), 2, "not understood")

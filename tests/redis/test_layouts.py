@@ -451,3 +451,35 @@ def test_I6__zen_only_its_uuids__mkdir_of_another_name_is_EINVAL(server, mount):
     m = mount(server.url, options(Zen))
     with fails(errno.EINVAL):
         os.mkdir(m / "notes")
+
+
+# Backup
+
+
+def test_B1_B2__rsync_of_a_layout__is_whole_and_finds_nothing_the_second_time(lmnt, tool, tmp_path, program):
+    program("rsync")
+    thread = tool.create(turns=CONVERSATION)
+    wait_until(lambda: (lmnt / thread).is_dir() and shown(lmnt / thread) == CONVERSATION, 2)
+    for found in (None, ""):
+        done = subprocess.run(["rsync", "-aXi", f"{lmnt.path}/.turnfs/backup/", tmp_path / "copy"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and found in (None, done.stdout), done
+    assert shown(tmp_path / "copy" / thread) == CONVERSATION
+
+
+def test_B3__rsync_of_a_copy_into_a_layout__the_same_turns_as_the_tool_would_have_written_them(
+        lmnt, tool, server, tmp_path, program):
+    """It makes files in the order of their names, so that the numbers follow on; thread.json is the last."""
+    program("rsync")
+    turns_said = [(role, f"{number}: {text}") for number in range(5) for role, text in CONVERSATION]
+    thread = tool.create(turns=turns_said)
+    wait_until(lambda: (lmnt / thread).is_dir() and shown(lmnt / thread) == turns_said, 2)
+    subprocess.run(["rsync", "-aX", f"{lmnt.path}/.turnfs/backup/", tmp_path / "copy"], check=True)
+    shutil.rmtree(lmnt / thread)
+    assert not [key for key in snapshot(server) if thread.encode() in key]
+    done = subprocess.run(["rsync", "-a", tmp_path / "copy" / thread, lmnt.path], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert shown(lmnt / thread) == turns_said
+    assert tool.read(thread) == turns_said
+    if isinstance(tool, Zen):
+        assert tool.load(thread)["initial_context"] == {"prompt": "hi"}, "thread.json brings it"

@@ -124,6 +124,18 @@ def test_F1__server_away__what_the_mount_says_of_itself_still_answers(server, mo
     assert done.returncode in (1, 2), done
 
 
+def test_F1_C2__server_gone__list_fails_instead_of_showing_nothing(server, mount):
+    mnt = mount(server.url, opts=f"timeout={TIMEOUT:g}s")
+    prepared(mnt)
+    server.kill9()
+    for command in (["list"], ["list", "--json"], ["list", "--expired"], ["why", "thread"]):
+        done = subprocess.run([BINARY, *command, mnt.path], capture_output=True, text=True, timeout=30, check=False)
+        if command[0] == "why" and done.returncode == 0:
+            continue  # what the mount knows by itself it may tell
+        assert (done.returncode, done.stdout) == (1, ""), done
+        assert f"`turnfs status {mnt.path}` says why" in done.stderr, done
+
+
 def test_F1__default_timeout__is_5_s(server, mount):
     mnt = mount(server.url)
     thread = prepared(mnt)

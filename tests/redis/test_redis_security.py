@@ -2,18 +2,51 @@
 
 import errno
 import os
+import re
+import shlex
 import time
 
 import pytest
 
 from across import health, seen, soon, timed, works
-from harness import BINARY, outcome, read, run, say, turns, wait_until
+from harness import BINARY, ROOT, outcome, read, run, say, turns, wait_until, write
 from liar import Liar
 from test_cli import cli, daemon_pid  # noqa: F401
 from test_cli_secrets import everything
 
 SECRET = "kennwort"
 ONE = "000001-user.md"
+
+
+def acl_of(name):
+    """The words of the ACL SETUSER command in a page of docs/."""
+    text = (ROOT / "docs" / name).read_text()
+    command = re.search(r"^redis-cli (ACL SETUSER turnfs .*?[^\\])$", text, re.M | re.S)[1]
+    return [word.replace("PASSWORD", SECRET) for word in shlex.split(command.replace("\\\n", ""))]
+
+
+@pytest.mark.parametrize("page", ["redis-schema.md", "chat-servers.md"])
+def test_S4__a_user_with_the_acl_of_the_docs__can_all_that_a_mount_does(servers, mount, page):
+    server = servers()
+    if server.cli("CONFIG", "GET", "acl-pubsub-default") == ["acl-pubsub-default", "allchannels"]:
+        server.cli("CONFIG", "SET", "acl-pubsub-default", "resetchannels")  # as from Redis 7 on
+    server.cli(*acl_of(page))
+    zen = page == "chat-servers.md"
+    mnt = mount(f"redis+unix://turnfs:{SECRET}@{server.path}", opts="layout=zen" if zen else "")
+    thread = mnt.thread("03bb338d-65fb-4285-92b2-d830a32509d7")
+    say(thread, "user", "x")
+    write(thread / "attached.txt", "y")
+    os.utime(thread)
+    os.setxattr(thread, "user.turnfs.ttl", b"1h")
+    assert turns(thread) == [(ONE, b"x")] and read(thread / "attached.txt") == b"y"
+    with server.client() as client:  # what another does is told
+        client.flushall() if not zen else client.delete(f"thread:{thread.name}")
+    soon(lambda: not os.path.exists(thread) if zen else why_is_lost(mnt, thread.name))
+    assert "forbids" not in mnt.stderr, mnt.stderr
+
+
+def why_is_lost(mnt, name):
+    return b"was lost by the store" in read(mnt / ".turnfs" / "why" / name)
 
 
 # S2

@@ -218,9 +218,11 @@ static void test_R6__persistence_off_and_eviction__are_said_with_the_command(voi
 	assert_says(said.problem, "redis-cli CONFIG SET appendonly yes");
 	assert_says(said.problem, "volatile-ttl, which takes exactly our keys");
 	assert_says(said.problem, "redis-cli CONFIG SET maxmemory-policy noeviction");
+	assert_says(said.problem, "redis-cli CONFIG REWRITE");
 	assert_true(said.evicts);
 	assert_int_equal(redis_server_check(&said, &redis7, false, false, &error), -EPERM);
 	assert_says(error.text, "volatile-ttl");
+	assert_says(error.text, "CONFIG REWRITE");
 	assert_int_equal(redis_server_check(&said, &redis7, true, false, &error), 0);
 	assert_int_equal(redis_server_check(&said, &redis7, false, true, &error), 0);
 }

@@ -164,9 +164,10 @@ static int look_at_server(
 	if (r < 0 || s->read_only)
 		return r;
 	if (s->server.problem[0])
-		log_warning("%s: %s", s->storage, s->server.problem);
+		log_warning("warning: %s: %s", s->storage, s->server.problem);
 	if (!s->url.tls && !redis_url_is_local(&s->url))
-		log_warning("%s: passwords and conversations cross the network in the clear; use "
+		log_warning("warning: %s: passwords and conversations cross the network in the "
+			    "clear; use "
 			    "rediss:// or a tunnel",
 			s->storage);
 	return 0;
@@ -224,8 +225,8 @@ static int begin(struct layout_store *s, bool once, struct errtext *error)
 		if (r < 0)
 			return errtext_set(error, r,
 				"%s does not tell what others change (%s): it must be Redis 6 or "
-				"later, or Valkey, and the user may need +client|tracking and "
-				"+subscribe",
+				"later, or Valkey, and its user may need what docs/chat-servers.md "
+				"names",
 				s->storage, strerror(-r));
 	}
 	r = first_sweep(s);

@@ -112,8 +112,8 @@ int redis_server_check(const struct redis_server *server, const struct redis_fac
 	if (server->evicts && !read_only && !allow_eviction)
 		return errtext_set(error, -EPERM,
 			"the Redis server may evict conversations (maxmemory-policy %s): run "
-			"redis-cli CONFIG SET maxmemory-policy noeviction, or mount with -o "
-			"allow_eviction",
+			"redis-cli CONFIG SET maxmemory-policy noeviction, and CONFIG REWRITE to "
+			"keep it, or mount with -o allow_eviction",
 			server->policy);
 	return 0;
 }

@@ -204,6 +204,8 @@ static void judge_persistence(const struct judge *j)
 		PROBLEM("the server leaves it to its kernel when it writes to disk (appendfsync "
 			"no): "
 			"redis-cli CONFIG SET appendfsync everysec");
+	if (strstr(j->ret->problem, "CONFIG SET"))
+		PROBLEM("redis-cli CONFIG REWRITE keeps what was SET when the server restarts");
 }
 
 void server_judge(const char *info, const struct server_config *config,

@@ -150,7 +150,8 @@ static int shake_failed(struct tls *tls, const char *host, int rc, struct errtex
 		return errtext_set(error, rc, "%s: no TLS: %s: is it a rediss:// server?", host,
 			reason ? reason : "a bad answer");
 	return errtext_set(error, rc, "%s: no TLS: %s", host,
-		rc == -ETIMEDOUT ? "it does not answer" : "it closed the connection");
+		rc == -ETIMEDOUT ? "it does not answer: is it a rediss:// server?"
+				 : "it closed the connection");
 }
 
 static int shake_hands(struct tls *tls, const struct waiter *waiter, int64_t deadline_ms)

@@ -173,8 +173,8 @@ static int start_watch(struct own_store *s, struct errtext *error)
 	int rc = redis_watch_start(s->pool, &options, &s->watch);
 	return rc < 0 ? errtext_set(error, rc,
 				"%s does not tell what others change (%s): it must be Redis 6 or "
-				"later, or Valkey, and the user may need +client|tracking and "
-				"+subscribe",
+				"later, or Valkey, and its user may need what docs/redis-schema.md "
+				"names",
 				s->storage, strerror(-rc))
 		      : 0;
 }
