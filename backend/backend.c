@@ -95,7 +95,7 @@ int store_open(const char *where, const struct store_options *options, struct st
 		return memory_store_open(options, ret, error);
 	}
 	if (scheme_is(where, length, "redis") || scheme_is(where, length, "rediss") ||
-		scheme_is(where, length, "redis+unix"))
+		scheme_is(where, length, "redis+unix") || scheme_is(where, length, "unix"))
 		return redis_store_open(where, options, ret, error);
 	/* Of anything else only the scheme is repeated: the rest may hold a password (S2). */
 	return errtext_set(error, -EINVAL,

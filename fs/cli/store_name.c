@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char *const server_schemes[] = {"redis://", "rediss://", "redis+unix://"};
+static const char *const server_schemes[] = {"redis://", "rediss://", "redis+unix://", "unix://"};
 
 static bool is_server(const char *text)
 {
@@ -88,7 +88,8 @@ static int parse_where(char *text, struct store_name *name, struct errtext *erro
 	return 0;
 }
 
-/* "db=N" belongs to the server's name (redis+unix has no other place for it): it moves there. */
+/* "db=N" belongs to the server's name (that of a socket has no other place for it): it moves there.
+ */
 static int take_database(struct store_name *name)
 {
 	CLEAN_FREE char *query = name->query, *copy = strdup(query);

@@ -249,3 +249,10 @@ def test_C2__whole_workload__no_command_that_looks_at_all_keys_is_ever_sent(serv
                  "scan", "monitor", "script|flush", "client|kill"}
     assert not forbidden & set(sent), sorted(forbidden & set(sent))
     assert read(a / "v0-1" / ONE) == b"x"
+
+
+def test_C1__unix_as_redis_py_spells_it__is_the_same_store(server, mount):
+    a = mount(server.url + "?db=3")
+    say(a.thread(), "user", "text")
+    b = mount(store="", env={"REDIS_URL": server.url.replace("redis+unix://", "unix://") + "?db=3"})
+    assert read(b / "thread" / "000001-user.md") == b"text"

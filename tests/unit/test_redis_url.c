@@ -44,6 +44,12 @@ static void test_C1__redis_urls__are_taken_apart(void **state)
 			"redis+unix:///run/r.sock"},
 		{"redis+unix://u:p%2f@/a@b/r?db=5", NULL, 0, "/a@b/r", "u", "p/", 5, false,
 			"redis+unix://u@/a@b/r?db=5"},
+		{"redis://h?db=2", "h", 6379, NULL, NULL, NULL, 2, false, "redis://h/2"},
+		{"redis://h:1/5?db=2", "h", 1, NULL, NULL, NULL, 2, false, "redis://h:1/2"},
+		{"unix:///run/r.sock?db=2", NULL, 0, "/run/r.sock", NULL, NULL, 2, false,
+			"redis+unix:///run/r.sock?db=2"},
+		{"unix://:pw@/run/r.sock", NULL, 0, "/run/r.sock", NULL, "pw", -1, false,
+			"redis+unix:///run/r.sock"},
 		{"redis+unix:///a%20b?db=0", NULL, 0, "/a b", NULL, NULL, 0, false,
 			"redis+unix:///a b?db=0"},
 	};

@@ -149,37 +149,35 @@ static int parse_db(const char *text, struct redis_url *url, struct errtext *err
 	return 0;
 }
 
+/* "?db=N" at the end, which is cut off. */
+static int parse_query(char *text, struct redis_url *url, struct errtext *error)
+{
+	char *query = strchr(text, '?');
+
+	if (!query)
+		return 0;
+	*query++ = '\0';
+	if (strncmp(query, "db=", 3) != 0)
+		return errtext_set(
+			error, -EINVAL, "the only thing that may follow ? in a Redis URL is db=N");
+	return parse_db(query + 3, url, error);
+}
+
 /* What stands behind the login: host[:port][/db]. */
 static int parse_network(char *text, struct redis_url *url, struct errtext *error)
 {
 	char *slash = strchr(text, '/');
 	int rc = 0;
 
-	if (strchr(text, '?'))
-		return errtext_set(error, -EINVAL,
-			"nothing may follow ? in a Redis URL; the database is written "
-			"redis://host/0");
 	if (slash) {
 		*slash = '\0';
-		rc = parse_db(slash + 1, url, error);
+		rc = url->db < 0 ? parse_db(slash + 1, url, error) : 0;
 	}
 	return rc < 0 ? rc : parse_host(text, url, error);
 }
 
-/* /path[?db=N] */
 static int parse_socket(char *text, struct redis_url *url, struct errtext *error)
 {
-	char *query = strchr(text, '?');
-
-	if (query) {
-		*query++ = '\0';
-		if (strncmp(query, "db=", 3) != 0)
-			return errtext_set(error, -EINVAL,
-				"the only thing that may follow ? in redis+unix:// is db=N");
-		int rc = parse_db(query + 3, url, error);
-		if (rc < 0)
-			return rc;
-	}
 	if (*text != '/' || percent_decode(text) < 0)
 		return errtext_set(error, -EINVAL,
 			"the path of a Redis socket must be absolute: "
@@ -214,9 +212,9 @@ static const char *scheme_skip(const char *text, struct redis_url *url, bool *re
 		const char *text;
 		bool tls, socket;
 	} schemes[] = {
-		{"redis://", false, false},
-		{"rediss://", true, false},
+		{"redis://", false, false}, {"rediss://", true, false},
 		{"redis+unix://", false, true},
+		{"unix://", false, true}, /* as redis-py spells it */
 	};
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
 		size_t size = strlen(schemes[i].text);
@@ -261,7 +259,9 @@ int redis_url_parse(const char *text, struct redis_url *ret, struct errtext *err
 		*at = '\0';
 		place = at + 1;
 	}
-	rc = socket ? parse_socket(place, &url, error) : parse_network(place, &url, error);
+	rc = parse_query(place, &url, error);
+	if (rc == 0)
+		rc = socket ? parse_socket(place, &url, error) : parse_network(place, &url, error);
 	if (rc == 0 && at)
 		rc = parse_login(copy, &url, error);
 	if (rc == 0)

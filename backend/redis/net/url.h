@@ -7,8 +7,9 @@
 
 /*
  * Sources of the forms: redis://[[user]:password@]host[:port][/db] and rediss:// as IANA's
- * provisional registrations of the schemes have them; redis+unix://[[user]:password@]/path[?db=N]
- * as hiredis' and redis-py's "unix://". User and password may be %XX-encoded, IPv6 hosts stand in
+ * provisional registrations of the schemes have them; redis+unix://[[user]:password@]/path[?db=N],
+ * and as redis-py has it, for a REDIS_URL is shared with programs that use that: unix:// for the
+ * same, and ?db=N behind a host too. User and password may be %XX-encoded, IPv6 hosts stand in
  * brackets.
  */
 struct redis_url {
