@@ -102,6 +102,7 @@ def test_F2__password_changed__EACCES_and_the_mount_heals_when_it_is_right_again
     server.disconnect_all()
     soon(lambda: outcome(say, thread, "user", "y") == errno.EACCES)
     assert "sesame" not in mnt.stderr and "other" not in mnt.stderr
+    assert "refuses the user or password" in health(mnt)
     server.set("requirepass", "sesame")
     server.password = "sesame"
     soon(lambda: outcome(say, thread, "user", "z") == 0)

@@ -70,12 +70,12 @@ static void say_threads(struct layout_store *s, char *text, size_t size)
 static void say_problem(struct layout_store *s, int down, struct store_health *health)
 {
 	const size_t room = sizeof(health->problem);
-	char threads[256];
+	char threads[256], away[REDIS_AWAY_MAX];
 	say_threads(s, threads, sizeof(threads));
+	redis_server_away(down, away);
 	if (down)
-		snprintf(health->problem, room,
-			"%.200s does not answer (%s); it is tried again at every call", s->storage,
-			strerror(-down));
+		snprintf(health->problem, room, "%.200s %s; it is tried again at every call",
+			s->storage, away);
 	else if (s->server.write_refused || !threads[0])
 		snprintf(health->problem, room, "%s", s->server.problem);
 	else if (s->server.problem[0])

@@ -133,3 +133,11 @@ void redis_server_log(const struct redis_server *before, const struct redis_serv
 	if (before->durability[0] && strcmp(before->durability, now->durability) != 0)
 		log_notice("Redis: from now on: %s", now->durability);
 }
+
+void redis_server_away(int rc, char ret[REDIS_AWAY_MAX])
+{
+	if (rc == -EACCES)
+		snprintf(ret, REDIS_AWAY_MAX, "refuses the user or password it is given");
+	else
+		snprintf(ret, REDIS_AWAY_MAX, "does not answer (%s)", strerror(-rc));
+}

@@ -25,6 +25,11 @@ struct redis_server {
 /* 0 or -errno. `replicas` is the mount's option, for the sentence. */
 int redis_server_read(struct redis_pool *pool, unsigned replicas, struct redis_server *ret);
 
+enum { REDIS_AWAY_MAX = 128 };
+
+/* Why calls fail with `rc`, as what the server does: "does not answer (Connection refused)". */
+void redis_server_away(int rc, char ret[REDIS_AWAY_MAX]);
+
 /*
  * R6: whether a read-write mount must be refused: any policy but noeviction, unless it is allowed;
  * a replica; a cluster. 0, or -EPERM/-EROFS/-EINVAL with the sentence and the command that mends

@@ -66,12 +66,13 @@ static int probe_write(struct own_store *s)
 static void say_problem(struct own_store *s, int down, struct store_health *health)
 {
 	const size_t room = sizeof(health->problem);
+	char away[REDIS_AWAY_MAX];
 	if (down) {
+		redis_server_away(down, away);
 		snprintf(health->problem, room,
-			"%.200s does not answer (%s); it is tried again at every call, and what "
-			"was "
-			"accepted is safe there as the durability line says",
-			s->storage, strerror(-down));
+			"%.200s %s; it is tried again at every call, and what was accepted is safe "
+			"there as the durability line says",
+			s->storage, away);
 	} else if (s->server.write_refused) {
 		snprintf(health->problem, room, "%s", s->server.problem);
 	} else if (s->went_back[0]) {
