@@ -66,6 +66,7 @@ static struct node *grow_open_file(
 			lineage_adopt(fs, file, change->ret_revision);
 			file->info.size = blob_size(text);
 			file->info.mtime_ns = file->info.ctime_ns = now;
+			file->emptied = false; /* what cut it has nothing left to commit */
 		}
 		if (file && file->loaded) {
 			blob_unref(file->content);

@@ -100,3 +100,17 @@ def test_W7__line_of_the_first_second_of_1970__keeps_its_timestamp(anythread):
     line = b'{"role":"user","content":"x","timestamp":"1970-01-01T00:00:00Z"}\n'
     write(anythread / "@transcript.jsonl", line, os.O_WRONLY)
     assert os.stat(anythread / TURN).st_mtime_ns == 0
+
+
+def test_M5__cut_while_a_stream_completes_it__last_close_moves_no_time(mnt, thread):
+    stream = os.open(thread / "@user", os.O_WRONLY)
+    os.write(stream, b"begun")
+    os.fsync(stream)
+    with opened(thread / TURN, os.O_WRONLY | os.O_TRUNC):
+        os.write(stream, b", ended")
+        os.close(stream)
+        before = os.stat(thread / TURN)
+    mnt.remount()
+    after = os.stat(thread / TURN)
+    assert (after.st_size, after.st_mtime_ns, after.st_ctime_ns) == (12, before.st_mtime_ns, before.st_ctime_ns)
+    assert read(thread / TURN) == b"begun, ended"
