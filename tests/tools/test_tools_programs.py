@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from harness import in_child, opened, outcome, read, run, shell, turns, write
-from talk import FIRST, METADATA, edited, furnish, verify
+from talk import FIRST, METADATA, edited, furnish, verify, verify_twice
 
 EDITED = edited(FIRST, b"first", b"FIRST")
 
@@ -25,10 +25,7 @@ def test_M6__python_temporary_file_and_replace__keeps_number_and_metadata(mnt, t
         f.flush()
         os.fsync(f.fileno())
     os.replace(f.name, talk / FIRST)
-    verify(talk, EDITED)
-    mnt.kill9()
-    mnt.remount()
-    verify(talk, EDITED)
+    verify_twice(mnt, talk, EDITED, modes={FIRST: 0o600})
 
 
 def test_M6__mcp_filesystem_server__realpath_then_hex_name_then_rename(mnt, talk):
@@ -38,10 +35,10 @@ def test_M6__mcp_filesystem_server__realpath_then_hex_name_then_rename(mnt, talk
     temporary = f"{path}.{os.urandom(16).hex()}.tmp"
     write(temporary, EDITED[0][1], os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     os.rename(temporary, path)
-    verify(talk, EDITED)
+    verify(talk, EDITED, modes={FIRST: 0o644})
     write(talk / "000004-user.md", b"made with wx", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    mnt.remount()
-    verify(talk, [*EDITED, ("000004-user.md", b"made with wx")], {**METADATA, "000004-user.md": {}})
+    verify_twice(mnt, talk, [*EDITED, ("000004-user.md", b"made with wx")], {**METADATA, "000004-user.md": {}},
+                 modes={FIRST: 0o644, "000004-user.md": 0o644})
 
 
 def test_M6__temporary_file_that_is_given_up__leaves_nothing(talk):
@@ -62,9 +59,7 @@ def test_N5__python_TemporaryFile__falls_back_and_works(talk):
 def test_W2__mmap__in_place_edit(mnt, talk):
     with open(talk / FIRST, "r+b") as f, mmap.mmap(f.fileno(), 0) as mapping:
         mapping[0:5] = b"FIRST"
-    verify(talk, EDITED)
-    mnt.remount()
-    verify(talk, EDITED)
+    verify_twice(mnt, talk, EDITED)
 
 
 def test_W2__mmap__grown_by_truncate_then_filled(mnt, talk):
