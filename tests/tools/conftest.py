@@ -8,6 +8,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "mount"))
 
+pytest.register_assert_rewrite("talk")
+
 from fixtures import *  # noqa: E402,F401,F403
 
 
