@@ -1,5 +1,6 @@
 """A program on a terminal of its own, as a person uses it: keys go in, and what it shows is waited for."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -58,14 +59,16 @@ class Terminal:
     def send(self, keys):
         os.write(self.fd, keys)
 
-    def end(self, timeout=10):
-        """The program must end now; its exit status."""
+    def end(self, keys=b"", timeout=10):
+        """The program must end now, at the latest at these keys, which it may have to be sent again: its exit status."""
 
         def ended():
-            self._read(0.01)
-            return os.waitpid(self.pid, os.WNOHANG)
+            with contextlib.suppress(OSError):
+                self.send(keys)
+            self._read(0.2 if keys else 0.01)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            return (status,) if pid else None
 
-        pid, status = wait_until(lambda: (lambda done: done if done[0] else None)(ended()), timeout)
-        assert pid == self.pid
+        (status,) = wait_until(ended, timeout)
         self.pid = 0
         return os.waitstatus_to_exitcode(status)

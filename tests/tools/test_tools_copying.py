@@ -213,7 +213,11 @@ def test_W10__rsync_delete__the_copy_loses_what_was_removed_and_numbers_stay(pro
     left = {name: value for name, value in METADATA.items() if name != "000002-assistant.md"}
     verify_twice(other, other / "talk", [CONTENTS[0], CONTENTS[2]], left, extra=())
     assert not differences(everything(other.path), everything(mnt.path))
-    assert itemized(*arguments) == []
+    again = itemized(*arguments)
+    if "--delete-after" in options:  # these removals have moved thread.json's time once more
+        assert {line.split()[1] for line in again} <= {"talk/", "talk/thread.json"}
+        again = itemized(*arguments)
+    assert again == []
     say(other / "talk", "user", "next")
     assert turns(other / "talk")[-1] == ("000004-user.md", b"next")
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness import document, read, run, shell
-from talk import CONTENTS, FIRST, METADATA, edited, furnish, verify, verify_twice
+from talk import CONTENTS, FIRST, METADATA, edited, furnish, verify_twice
 from terminal import Terminal
 
 
