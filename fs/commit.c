@@ -49,9 +49,9 @@ static struct blob *meta_for(struct commit *c, struct doc_edit *edit, struct blo
 	uint32_t number;
 	if (!name_turn_parse(c->name, &number, NULL))
 		return blob_ref(c->info.meta);
-	struct blob *meta =
+	CLEAN_BLOB struct blob *meta =
 		edit->root ? doc_take(edit, number, c->info.meta) : blob_ref(c->info.meta);
-	return meta ? meta : blob_ref(replaced);
+	return doc_inherit(meta, replaced);
 }
 
 static int commit_apply(

@@ -143,6 +143,12 @@ static json_t *take(struct doc_edit *edit, json_t *from, const char *key)
 	return value;
 }
 
+static bool shows_the_same(const json_t *one, const json_t *other)
+{
+	CLEAN_BLOB struct blob *a = json_to_shown(one), *b = json_to_shown(other);
+	return a && b && blob_equal(a, b);
+}
+
 /*
  * What thread.json said of a turn before it came, with what the turn brings: thread.json decides
  * the types of what shows the same, the turn what differs (M1).
@@ -156,14 +162,27 @@ static struct blob *merge(json_t *pending, struct blob *own)
 	json_object_foreach(meta, key, value)
 	{
 		json_t *said = json_object_get(merged, key);
-		CLEAN_BLOB struct blob *text = json_to_shown(value);
-		CLEAN_BLOB struct blob *said_text = said ? json_to_shown(said) : NULL;
-		bool same = text && said_text && text->size == said_text->size &&
-			    !memcmp(text->data, said_text->data, text->size);
-		if (!same)
+		if (!said || !shows_the_same(said, value))
 			json_object_set(merged, key, value);
 	}
 	return json_text(merged, 0);
+}
+
+/* Its own, whose strings take the types of what `had` shows the same; else what it had. */
+static struct blob *inherit(struct blob *own, json_t *had)
+{
+	if (!own)
+		return json_text(had, 0);
+	json_auto_t *meta = json_parse(blob_data(own), blob_size(own));
+	const char *key;
+	json_t *value;
+	json_object_foreach(had, key, value)
+	{
+		json_t *mine = json_object_get(meta, key);
+		if (json_is_string(mine) && !json_is_string(value) && shows_the_same(mine, value))
+			json_object_set(meta, key, value);
+	}
+	return json_is_object(meta) ? json_text(meta, 0) : blob_ref(own);
 }
 
 struct blob *doc_take(struct doc_edit *edit, uint32_t number, struct blob *own)
@@ -175,9 +194,15 @@ struct blob *doc_take(struct doc_edit *edit, uint32_t number, struct blob *own)
 	json_t *remembered = json_object_get(away, "meta");
 	if (json_is_object(pending))
 		return merge(pending, own);
-	if (!own && json_is_object(remembered))
-		return json_text(remembered, 0);
-	return blob_ref(own);
+	return json_is_object(remembered) ? inherit(own, remembered) : blob_ref(own);
+}
+
+struct blob *doc_inherit(struct blob *own, struct blob *other)
+{
+	if (!own || !other)
+		return blob_ref(own ? own : other);
+	json_auto_t *had = json_parse(blob_data(other), blob_size(other));
+	return json_is_object(had) ? inherit(own, had) : blob_ref(own);
 }
 
 void doc_away(struct doc_edit *edit, uint32_t number, uint64_t ino, struct blob *meta)

@@ -66,6 +66,13 @@ json_t *doc_pending(struct doc_edit *edit);
 struct blob *doc_take(struct doc_edit *edit, uint32_t number, struct blob *own);
 
 /*
+ * The metadata of a turn that takes another's place: its own, else the other's (both may be NULL).
+ * A tool that brings the other's attributes as text changes no type: what shows the same stays what
+ * it is. A new reference; NULL: none.
+ */
+struct blob *doc_inherit(struct blob *own, struct blob *other);
+
+/*
  * A turn has come, or thread.json was written, while the other was under way: what is kept for that
  * number (0: for any) and whose turn is there goes to the turn. 0 or -errno.
  */

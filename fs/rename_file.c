@@ -76,13 +76,11 @@ static int meta_of_new_name(
 	int rc = store_file_stat(r->fs->store, thread_ref(r->from), r->name, &own);
 	if (rc < 0)
 		return rc;
-	*ret = edit->root ? doc_take(edit, number, own.meta) : blob_ref(own.meta);
-	if (!*ret && r->victim) {
-		rc = store_file_stat(r->fs->store, thread_ref(r->to), r->new_name, &victim);
-		if (!rc)
-			*ret = blob_ref(victim.meta);
-		rc = 0;
-	}
+	CLEAN_BLOB struct blob *meta =
+		edit->root ? doc_take(edit, number, own.meta) : blob_ref(own.meta);
+	if (r->victim)
+		(void)store_file_stat(r->fs->store, thread_ref(r->to), r->new_name, &victim);
+	*ret = doc_inherit(meta, victim.meta);
 	if (*ret) {
 		change->set |= SET_META;
 		change->meta = *ret;

@@ -186,15 +186,18 @@ class Model:
 
     def take_kept(self, thread, number, own, replaced=None):
         """M1, M6: what a turn that comes has: what thread.json said of it and its own, whose types
-        thread.json decides; else its own, else its predecessor's."""
+        thread.json decides; else its own, where what shows the same keeps its predecessor's types; else
+        its predecessor's."""
         away = thread.away.pop(number, (None, None))[1]
         pending = thread.pending.pop(number, None)
         if pending is not None:
             news = {k: v for k, v in own.items() if k not in pending or shown(pending[k]) != shown(v)}
             return {**pending, **news}
-        if own:
-            return dict(own)
-        return dict(away if away is not None else replaced.meta if replaced else {})
+        had = away if away is not None else replaced.meta if replaced else {}
+        if not own:
+            return dict(had)
+        return {k: had[k] if isinstance(v, str) and k in had and shown(had[k]) == shown(v) else v
+                for k, v in own.items()}
 
     def commit(self, thread, file):
         """close() or fsync() of a descriptor that wrote it: the whole content of now."""

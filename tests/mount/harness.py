@@ -468,8 +468,8 @@ def run(*command, check=True, **kwargs):
     return done
 
 
-def shell(script, cwd=None, check=True, shell="sh", **kwargs):
-    return run(shell, "-c", script, cwd=cwd, check=check, **kwargs)
+def shell(script, cwd=None, check=True, shell="sh", arguments=(), **kwargs):
+    return run(shell, "-c", script, *([shell, *arguments] if arguments else []), cwd=cwd, check=check, **kwargs)
 
 
 @contextlib.contextmanager

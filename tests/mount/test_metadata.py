@@ -875,6 +875,33 @@ def test_M6__new_file_brings_its_own_metadata__it_has_that(anythread, turn):
     assert document(anythread)["turns"] == {TURN: {"model": "new"}}
 
 
+def test_M6__new_file_brings_what_shows_the_same__the_types_stay(anythread, turn):
+    """rsync -X, cp -a and mv bring attributes as text: an edit of a copy brought back changes no type."""
+    set_document(anythread, {"turns": {TURN: {"n": 42, "tags": ["a", 1], "text": "7", "flag": True, "gone": 1}}})
+    write(anythread / "tmp", b"new")
+    for key, value in (("n", "42"), ("tags", '["a",1]'), ("text", "7"), ("flag", "false"), ("more", "1")):
+        set_attribute(anythread / "tmp", key, value)
+    os.rename(anythread / "tmp", turn)
+    expected = {"n": 42, "tags": ["a", 1], "text": "7", "flag": "false", "more": "1"}
+    assert document(anythread)["turns"] == {TURN: expected}
+    os.rename(turn, anythread / "away~")
+    write(anythread / "tmp", b"newer")
+    set_attribute(anythread / "tmp", "n", "42")
+    set_attribute(anythread / "tmp", "text", "7")
+    os.rename(anythread / "tmp", turn)
+    assert document(anythread)["turns"] == {TURN: {"n": 42, "text": "7"}}
+
+
+def test_M6__draft_that_replaces_a_turn_brings_what_shows_the_same__the_types_stay(anythread, turn):
+    set_document(anythread, {"turns": {TURN: {"n": 42, "m": 1}}})
+    with opened(anythread / "tmp", os.O_WRONLY | os.O_CREAT) as fd:
+        os.setxattr(fd, "user.n", b"42")
+        os.rename(anythread / "tmp", turn)
+        os.write(fd, b"new")
+    assert read(turn) == b"new"
+    assert document(anythread)["turns"] == {TURN: {"n": 42}}
+
+
 def test_M6__renamed_away_and_still_there__a_new_file_of_that_number_takes_them(anythread, turn):
     set_attribute(turn, "model", "m")
     os.rename(turn, anythread / "backup~")

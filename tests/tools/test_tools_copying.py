@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from harness import attributes, document, read, run, say, shell, turns, write
-from talk import CONTENTS, FIRST, METADATA, PICTURE, differences, furnish, portrait, verify
+from talk import CONTENTS, FIRST, METADATA, PICTURE, differences, furnish, portrait, verify, verify_twice
 
 
 @pytest.fixture
@@ -147,7 +147,8 @@ def itemized(*arguments):
     return run("rsync", "-i", *arguments).stdout.splitlines()
 
 
-@pytest.mark.parametrize("options", ["-a", "-aX", "-aH", "-a --inplace", "-a --delete", "-aX --checksum", "-a --fsync"])
+@pytest.mark.parametrize("options", ["-a", "-aX", "-aH", "-a --inplace", "-a --delete", "-aX --checksum", "-a --fsync",
+                                     "-aHAX --numeric-ids --modify-window=-1"])
 def test_B2__rsync_out__second_run_finds_nothing_also_after_a_remount(program, mnt, talk, workshop, options):
     program("rsync")
     furnish(mnt.thread("more"))
@@ -165,7 +166,7 @@ def test_B2__rsync_out__second_run_finds_nothing_also_after_a_remount(program, m
 
 
 @pytest.mark.parametrize("options", ["-a", "-aX", "-a --inplace", "-a --delete", "-aX --delete-after --inplace",
-                                     "-a --whole-file --fsync"])
+                                     "-a --whole-file --fsync", "-aHAX --numeric-ids --modify-window=-1", "-a --delete --temp-dir=/var/tmp"])
 def test_B3__rsync_in__restores_and_the_second_run_finds_nothing(program, mnt, talk, other, workshop, options):
     program("rsync")
     furnish(mnt.thread("more"))
@@ -196,18 +197,41 @@ def test_M6__rsync_in_of_an_edit__number_and_metadata_stay(program, mnt, talk, w
     verify(talk, contents)
 
 
-def test_W10__rsync_delete__removes_what_is_gone_from_the_source(program, mnt, talk, workshop):
+@pytest.mark.parametrize("options", ["-a --delete", "-aX --delete-after", "-a --inplace --delete-during", "-aX --delete-excluded"])
+def test_W10__rsync_delete__the_copy_loses_what_was_removed_and_numbers_stay(program, mnt, talk, other, options):
     program("rsync")
     furnish(mnt.thread("more"))
+    arguments = [*options.split(), f"{mnt.path}/", f"{other.path}/"]
+    itemized("-aX", *arguments[-2:])
+    os.unlink(talk / "000002-assistant.md")
+    os.unlink(talk / "picture.png")
+    shutil.rmtree(mnt / "more")
+    said = [line.split()[1] for line in itemized(*arguments) if line.startswith("*deleting")]
+    gone = ["more/", "more/picture.png", "more/thread.json", *(f"more/{name}" for name, _ in CONTENTS)]
+    assert sorted(said) == sorted([*gone, "talk/000002-assistant.md", "talk/picture.png"])
+    assert os.listdir(other.path) == ["talk"]
+    left = {name: value for name, value in METADATA.items() if name != "000002-assistant.md"}
+    verify_twice(other, other / "talk", [CONTENTS[0], CONTENTS[2]], left, extra=())
+    assert not differences(everything(other.path), everything(mnt.path))
+    again = itemized(*arguments)
+    if "--delete-after" in options:  # these removals have moved thread.json's time once more
+        assert {line.split()[1] for line in again} <= {"talk/", "talk/thread.json"}
+        again = itemized(*arguments)
+    assert again == []
+    say(other / "talk", "user", "next")
+    assert turns(other / "talk")[-1] == ("000004-user.md", b"next")
+
+
+def test_N5__rsync_that_wants_folders_in_a_thread__leaves_what_was_there(program, mnt, talk, workshop):
+    """--delay-updates and --backup-dir put a folder into each one: rsync says that it could not, and changes nothing."""
+    program("rsync")
     copy = workshop.base / "copy"
-    run("rsync", "-a", f"{mnt.path}/", f"{copy}/")
-    (copy / "talk" / "000002-assistant.md").unlink()
-    (copy / "talk" / "picture.png").unlink()
-    shutil.rmtree(copy / "more")
-    itemized("-a", "--delete", f"{copy}/", f"{mnt.path}/")
-    assert os.listdir(mnt.path) == ["talk"]
-    assert [name for name, _ in turns(talk)] == [FIRST, "000003-user.md"]
-    assert "picture.png" not in os.listdir(talk)
+    run("rsync", "-aX", f"{talk}/", f"{copy}/")
+    (copy / FIRST).write_bytes(b"edited")
+    for options in (["--delay-updates"], ["-b", "--backup-dir=.old"]):
+        done = run("rsync", "-a", *options, f"{copy}/{FIRST}", f"{talk}/", check=False)
+        assert "rsync" in done.stderr or "Unable to create partial-dir" in done.stdout + done.stderr
+        verify_twice(mnt, talk)
 
 
 # tar

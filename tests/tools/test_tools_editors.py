@@ -1,26 +1,18 @@
 """Programs that change a turn's file: editors and stream editors, each in its own way."""
 
 import os
-import pty
-import select
-import shutil
 import time
 
 import pytest
 
-from harness import document, read, run, shell, wait_until
-from talk import CONTENTS, FIRST, METADATA, edited, furnish, verify
+from harness import document, read, run, shell
+from talk import CONTENTS, FIRST, METADATA, edited, furnish, verify_twice
+from terminal import Terminal
 
 
 @pytest.fixture
 def talk(mnt):
     return furnish(mnt.thread("talk"))
-
-
-def verify_twice(mnt, talk, *arguments, **kwargs):
-    verify(talk, *arguments, **kwargs)
-    mnt.remount()
-    verify(talk, *arguments, **kwargs)
 
 
 EDITED = edited(FIRST, b"first", b"FIRST")
@@ -57,7 +49,7 @@ def test_M6__vim__several_saves_in_one_session_and_a_new_turn(program, mnt, talk
     vim(talk / FIRST, "%s/first/1/", "w", "%s/1/2/", "w", "%s/2/FIRST/", "wq", settings="backupcopy=no")
     vim(talk / "000007-user.md", "normal iNew turn", "wq")
     contents = [*EDITED, ("000007-user.md", b"New turn\n")]
-    verify_twice(mnt, talk, contents, {**METADATA, "000007-user.md": {}})
+    verify_twice(mnt, talk, contents, {**METADATA, "000007-user.md": {}}, modes={"000007-user.md": 0o644})
 
 
 def test_M6__vim__edits_the_document(program, talk):
@@ -80,41 +72,45 @@ def test_M6__vim_killed__the_swap_file_recovers_the_edit(program, talk):
     assert read(talk / FIRST) == b"FIRST question\n"
 
 
-def test_M6__nano__saves(program, mnt, talk):
+@pytest.mark.parametrize("settings", ["backupcopy=no", "backupcopy=yes", "backupcopy=auto"])
+def test_M6__vim_on_a_terminal__saves_twice_and_leaves_nothing_behind(program, mnt, talk, workshop, settings):
+    program("vim")
+    swap = f".{FIRST}.swp"
+    command = ["vim", "-N", "-u", "NONE", "-i", "NONE", "-c", f"set {settings} writebackup", talk / FIRST]
+    with Terminal(*command, env=workshop.environment()) as vim_:
+        vim_.expect(b"first question")
+        for word in (b"2", b"FIRST"):
+            vim_.send(b"ggcw" + word + b"\x1b:w\r")
+            vim_.expect(b"written")
+            assert swap in os.listdir(talk)
+        vim_.send(b":q\r")
+        assert vim_.end() == 0
+    verify_twice(mnt, talk, EDITED)
+
+
+@pytest.mark.parametrize("options,left", [("", []), ("-B", [FIRST + "~"]), ("-G", [])], ids=["plain", "backup", "lock"])
+def test_M6__nano__saves(program, mnt, talk, workshop, options, left):
     program("nano")
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm"
-        os.execvp("nano", ["nano", "-I", str(talk / FIRST)])
-
-    def drain(until=0.3):
-        while select.select([fd], [], [], until)[0]:
-            try:
-                if not os.read(fd, 65536):
-                    return
-            except OSError:
-                return
-
-    drain(1.0)
-    os.write(fd, b"FIRST, not ")
-    drain()
-    os.write(fd, b"\x0f")  # ^O
-    drain()
-    os.write(fd, b"\r")
-    drain()
-    os.write(fd, b"\x18")  # ^X
-    drain()
-    wait_until(lambda: os.waitpid(pid, os.WNOHANG) != (0, 0), 5)
-    os.close(fd)
-    verify_twice(mnt, talk, edited(FIRST, b"first", b"FIRST, not first"))
+    with Terminal("nano", "-I", *options.split(), talk / FIRST, env=workshop.environment()) as nano:
+        nano.expect(b"first question")
+        nano.send(b"FIRST, not \x0f")
+        nano.expect(b"Name to Write")
+        nano.send(b"\r")
+        nano.expect(b"Wrote 1 line")
+        assert (f".{FIRST}.swp" in os.listdir(talk)) == (options == "-G")
+        nano.send(b"\x18")
+        assert nano.end() == 0
+    for name in left:
+        assert read(talk / name) == CONTENTS[0][1]
+    verify_twice(mnt, talk, edited(FIRST, b"first", b"FIRST, not first"), extra=["picture.png", *left])
 
 
 @pytest.mark.parametrize("command", [
-    "sed -i s/first/FIRST/ 000001-user.md", "sed -i s/first/FIRST/ *.md;"
-    "sed -i s/FIRST/first/ 000002-assistant.md", "perl -pi -e s/first/FIRST/ 000001-user.md",
+    "sed -i s/first/FIRST/ 000001-user.md",
+    "sed -i '/question/s/first/FIRST/' *.md", "perl -pi -e s/first/FIRST/ 000001-user.md",
     "ed -s 000001-user.md <<X\ns/first/FIRST/\nw\nq\nX",
     "ex -s -u NONE -i NONE 000001-user.md <<X\ns/first/FIRST/\nwq\nX",
-    "sed s/first/FIRST/ 000001-user.md > t && mv t 000001-user.md",
+    "umask 027; sed s/first/FIRST/ 000001-user.md > t && mv t 000001-user.md",
     "sed s/first/FIRST/ 000001-user.md > ../../new; dd if=../../new of=000001-user.md conv=fsync 2>/dev/null;"
     "sync 000001-user.md; rm ../../new",
     "x=$(sed s/first/FIRST/ 000001-user.md); echo \"$x\" > 000001-user.md",
@@ -122,15 +118,15 @@ def test_M6__nano__saves(program, mnt, talk):
     "printf 'FIRST question\\n' | cp /dev/stdin 000001-user.md",
     "printf 'FIRST question\\n' > ../../new; cp ../../new 000001-user.md; rm ../../new",
 ], ids=["sed", "sed-all", "perl", "ed", "ex", "mv-within", "dd", "shell", "dd-notrunc", "cp-stdin", "cp"])
-def test_M6__stream_editors_and_copies__content_changed_metadata_kept(mnt, talk, command):
-    if not shutil.which(command.split()[0].lstrip("x=$(")):
-        pytest.skip(command.split()[0] + " is not installed")
+def test_M6__stream_editors_and_copies__content_changed_metadata_kept(program, mnt, talk, command):
+    for word in {"perl", "ed", "ex"} & set(command.split()):
+        program(word)
     shell(command, cwd=talk)
-    verify_twice(mnt, talk, EDITED)
+    verify_twice(mnt, talk, EDITED, rewritten=("000002-assistant.md", "000003-user.md") if "*.md" in command else ())
 
 
 def test_M6__mv_from_elsewhere_over_a_turn__unlinks_it_so_nothing_of_it_lingers(mnt, talk):
-    shell("printf 'FIRST question\\n' > ../../new; mv ../../new 000001-user.md", cwd=talk)
+    shell("umask 027; printf 'FIRST question\\n' > ../../new; mv ../../new 000001-user.md", cwd=talk)
     verify_twice(mnt, talk, EDITED, {**METADATA, FIRST: {}})
 
 

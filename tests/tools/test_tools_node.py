@@ -6,7 +6,7 @@ import os
 import pytest
 
 from harness import read, run, turns, write
-from talk import CONTENTS, FIRST, edited, furnish, verify
+from talk import CONTENTS, FIRST, METADATA, edited, furnish, verify, verify_twice
 
 EDITED = edited(FIRST, b"first", b"FIRST")
 NEW = EDITED[0][1].decode()
@@ -114,11 +114,8 @@ NODE_WRITERS = {
 
 @pytest.mark.parametrize("how", NODE_WRITERS)
 def test_M6__node_writer__keeps_number_and_metadata(mnt, talk, node, how):
-    node(NODE_WRITERS[how], talk / FIRST, NEW)
-    verify(talk, EDITED)
-    mnt.kill9()
-    mnt.remount()
-    verify(talk, EDITED)
+    node("process.umask(0o027);" + NODE_WRITERS[how], talk / FIRST, NEW)
+    verify_twice(mnt, talk, EDITED)
 
 
 def test_W5__node_wx_of_a_turn_that_is_there__is_EEXIST(talk, node):
@@ -143,12 +140,121 @@ def test_W6__node_appends__turns_in_order(mnt, node):
 
 def test_B3__node_cp_recursive__gives_the_same_thread_again(mnt, talk, node):
     node("fs.cpSync(args[0], args[1], {recursive: true, preserveTimestamps: true})", talk, mnt / "copy")
-    verify(mnt / "copy")
-    mnt.remount()
-    verify(mnt / "copy")
+    verify_twice(mnt, mnt / "copy", times=False)
     assert int(os.stat(mnt / "copy" / FIRST).st_mtime) == int(os.stat(talk / FIRST).st_mtime)
 
 
 def test_W10__node_rm_recursive__removes_the_thread(mnt, talk, node):
     node("fs.rmSync(args[0], {recursive: true})", talk)
     assert not talk.exists()
+
+
+# fs.promises, and how agents edit
+
+
+def test_W2__node_promises__write_append_rename_copy_and_remove(mnt, talk, node):
+    said = node("""
+        const p = fs.promises, dir = args[0], one = dir + '/000001-user.md';
+        await p.writeFile(one, 'FIRST ');
+        await p.appendFile(one, 'question\\n', {flush: true});
+        await p.writeFile(dir + '/note.txt', 'x', {flag: 'wx', mode: 0o600});
+        await p.rename(dir + '/note.txt', dir + '/000004-tool.md');
+        await p.copyFile(dir + '/000004-tool.md', dir + '/copy', fs.constants.COPYFILE_EXCL);
+        await p.copyFile(dir + '/000004-tool.md', dir + '/copy', fs.constants.COPYFILE_FICLONE);
+        await p.truncate(dir + '/copy', 0);
+        await p.rm(dir + '/copy');
+        for (const call of [() => p.mkdtemp(dir + '/t-'), () => p.link(one, dir + '/l'), () => p.symlink(one, dir + '/s'),
+                            () => p.rename(one, dir + '/@user'),
+                            () => p.copyFile(one, dir + '/c', fs.constants.COPYFILE_FICLONE_FORCE)])
+            await call().then(() => console.log('done'), e => console.log(e.code));
+        const entries = await p.readdir(dir, {withFileTypes: true, recursive: true});
+        console.log(entries.filter(e => e.isFile()).map(e => e.name).sort().join());
+        console.log((await p.stat(one)).size, (await p.realpath(one)) === one, (await p.access(one)) === undefined)""", talk)
+    refused, clone, *rest = said.splitlines()[:4], *said.splitlines()[4:]
+    assert refused == ["EPERM"] * 4
+    assert clone.startswith("E"), "there are no clones"
+    assert rest == ["000001-user.md,000002-assistant.md,000003-user.md,000004-tool.md,picture.png,thread.json", "15 true true"]
+    verify_twice(mnt, talk, [*EDITED, ("000004-tool.md", b"x")], {**METADATA, "000004-tool.md": {}},
+                 modes={"000004-tool.md": 0o600})
+
+
+# As coding agents do it: remember mtime when reading, refuse when it has moved; then a name beside the file, its mode
+# put on, and a rename over it, or in place where that fails.
+AGENT = """
+    const [path, ...edits] = args, said = [], seen = new Map();
+    const read = () => { const text = fs.readFileSync(path, 'utf8');
+                         seen.set(path, Math.floor(fs.statSync(path).mtimeMs)); return text; };
+    read();
+    for (let i = 0; i < edits.length; i += 2) {
+        if (edits[i] === 'elsewhere') {
+            await new Promise(done => setTimeout(done, 20));
+            require('child_process').execFileSync('sh', ['-c', 'echo more >> "$0"', path]);
+        }
+        if (Math.floor(fs.statSync(path).mtimeMs) > seen.get(path)) { said.push('modified since read'); read(); continue; }
+        const text = fs.readFileSync(path, 'utf8');
+        if (text.split(edits[i]).length !== 2) { said.push('not found once'); continue; }
+        const target = fs.realpathSync(path), tmp = `${target}.tmp.${process.pid}.${Date.now()}`;
+        try {
+            const mode = fs.statSync(target).mode;
+            fs.writeFileSync(tmp, text.replace(edits[i], () => edits[i + 1]), {encoding: 'utf8', flush: true});
+            fs.chmodSync(tmp, mode);
+            fs.renameSync(tmp, target);
+        } catch (error) { said.push(error.code); try { fs.unlinkSync(tmp) } catch {} }
+        said.push('edited');
+        read();
+    }
+    console.log(said.join());
+"""
+
+
+def test_M6__agent_edits__again_and_again_each_on_the_last(mnt, talk, node):
+    said = node(AGENT, talk / FIRST, "first", "second", "second", "third", "nothing", "x", "third", "FIRST")
+    assert said == "edited,edited,not found once,edited\n"
+    verify_twice(mnt, talk, EDITED)
+
+
+def test_M5__agent_edits__after_another_programs_change__refuses_once_and_goes_on(mnt, talk, node):
+    said = node(AGENT, talk / FIRST, "first", "1", "elsewhere", "", "1", "FIRST")
+    assert said == "edited,modified since read,edited\n"
+    verify_twice(mnt, talk, edited(FIRST, b"first question\n", b"FIRST question\nmore\n"))
+
+
+def test_T9__node_watch__sees_what_is_written_on_this_mount(talk, node):
+    said = node("""
+        const dir = args[0], stop = new AbortController(), seen = new Set();
+        const wanted = ['000001-user.md', 'new.txt', '000009-user.md', 'gone'];
+        const timer = setTimeout(() => stop.abort(), 10000);
+        fs.watch(dir, (kind, name) => { seen.add('watch ' + name); }).unref();
+        setTimeout(async () => {
+            fs.appendFileSync(dir + '/000001-user.md', 'more');
+            fs.writeFileSync(dir + '/new.txt', 'x');
+            fs.writeFileSync(dir + '/gone', 'x');
+            fs.unlinkSync(dir + '/gone');
+            fs.renameSync(dir + '/new.txt', dir + '/000009-user.md');
+        }, 50);
+        try {
+            for await (const event of fs.promises.watch(dir, {signal: stop.signal})) {
+                seen.add(event.filename);
+                if (wanted.every(name => seen.has(name) && seen.has('watch ' + name))) break;
+            }
+        } catch (error) { console.log('never seen', [...seen].join()); }
+        clearTimeout(timer);
+        console.log(wanted.every(name => seen.has(name) && seen.has('watch ' + name)))""", talk)
+    assert said == "true\n"
+
+
+def test_M5__node_watchFile__tells_of_changes_and_of_nothing_else(talk, node):
+    said = node("""
+        const path = args[0] + '/000001-user.md', seen = [];
+        fs.watchFile(path, {interval: 20}, (now, was) => seen.push(now.size - was.size));
+        const pause = ms => new Promise(done => setTimeout(done, ms));
+        await pause(60);
+        fs.writeFileSync(args[0] + '/000003-user.md', 'another');
+        fs.readFileSync(path);
+        await pause(120);
+        const before = seen.length;
+        fs.appendFileSync(path, 'four');
+        for (let i = 0; i < 200 && seen.length === before; i++) await pause(20);
+        fs.unwatchFile(path);
+        console.log(before, seen.join())""", talk)
+    assert said == "0 4\n"
