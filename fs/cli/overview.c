@@ -147,7 +147,7 @@ static int add_directory(struct overview *overview, const char *mountpoint, cons
 	const char *expires = json_string_value(json_object_get(document, "expires_at"));
 	int64_t expires_ns;
 	struct listed item = {.id = (char *)id, .deadline_ms = STORE_DEADLINE_NEVER};
-	if (rc == -ENOENT || rc == -ENOMEM)
+	if (rc == -ENOENT || rc == -ENOMEM || rc == -ETIMEDOUT)
 		return rc == -ENOENT ? 0 : rc;
 	item.title = (char *)json_string_value(json_object_get(document, "title"));
 	item.turns = (uint32_t)json_integer_value(json_object_get(document, "turn_count"));
@@ -156,6 +156,22 @@ static int add_directory(struct overview *overview, const char *mountpoint, cons
 	if (expires && text_time_parse(expires, &expires_ns) == 0)
 		item.deadline_ms = expires_ns / 1000000;
 	return overview_add(overview, &item);
+}
+
+/* A store that is away is an error, not a list that ends early. */
+static int add_directories(struct overview *overview, DIR *root, const char *folder)
+{
+	struct dirent *entry;
+	for (;;) {
+		errno = 0;
+		entry = readdir(root);
+		if (!entry)
+			return -errno;
+		int rc = entry->d_name[0] == '.' ? 0
+						 : add_directory(overview, folder, entry->d_name);
+		if (rc < 0)
+			return rc;
+	}
 }
 
 int overview_of_mount(
@@ -172,13 +188,11 @@ int overview_of_mount(
 	if (!root)
 		return errtext_set(
 			error, -errno, "cannot read %s: %s", mountpoint, strerror(errno));
-	for (struct dirent *entry; rc == 0 && (entry = readdir(root));)
-		if (entry->d_name[0] != '.')
-			rc = add_directory(&overview, folder, entry->d_name);
+	rc = add_directories(&overview, root, folder);
 	closedir(root);
 	if (rc < 0) {
 		overview_done(&overview);
-		return errtext_set(error, rc, "out of memory");
+		return errtext_set(error, rc, "cannot list %s: %s", mountpoint, strerror(-rc));
 	}
 	*ret = overview;
 	return 0;
