@@ -249,3 +249,25 @@ def test_C2__whole_workload__no_command_that_looks_at_all_keys_is_ever_sent(serv
                  "scan", "monitor", "script|flush", "client|kill"}
     assert not forbidden & set(sent), sorted(forbidden & set(sent))
     assert read(a / "v0-1" / ONE) == b"x"
+
+
+@pytest.mark.parametrize("url", ["redis://h:99999/0", "redis://h:x", "redis://h/x", "redis://", "redis+unix://",
+                                 "redis+unix://not/absolute", "redis://127.0.0.1:1?prefix=a{b", "rediss://[::1"])
+def test_C4__a_server_that_cannot_be_meant__is_a_mistake_in_what_was_typed(cli, workshop, url):
+    path = workshop.base / "mnt"
+    path.mkdir()
+    done = cli("mount", url, path)
+    assert done.returncode == 2, done
+    assert len([line for line in done.stderr.splitlines() if "running as root" not in line]) == 1, done.stderr
+
+
+def test_C2__the_server_is_away__list_says_so_and_shows_no_list(server, mount, cli):
+    mnt = mount(server.url, opts="timeout=1s")
+    say(mnt.thread(), "user", "x")
+    os.listdir(mnt.path)
+    server.pause()
+    done = cli("list", mnt.path)
+    assert done.returncode == 1 and done.stderr and not done.stdout, done
+    done = cli("list", "--json", mnt.path)
+    assert done.returncode == 1 and done.stderr and not done.stdout, done
+    server.resume()
