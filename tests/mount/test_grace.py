@@ -128,6 +128,8 @@ def test_T6__expired__every_write_is_EROFS_and_modes_stay(mnt, clock):
     ]
     got = [outcome(f) for f in writes]
     assert got == [errno.EROFS] * len(writes)
+    for path in (there, there / TURN):
+        assert os.access(path, os.R_OK) and not os.access(path, os.W_OK), "who asks first is told the same"
     assert outcome(os.rename, there, other / "deeper") == errno.EPERM
     assert outcome(os.rename, there, mnt / ".turnfs" / "b") == errno.EPERM
     assert outcome(os.rename, there, mnt / ".hidden") == errno.EINVAL
