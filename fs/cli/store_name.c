@@ -158,12 +158,23 @@ static int default_path(char **ret, struct errtext *error)
 	return rc < 0 ? errtext_set(error, -ENOMEM, "out of memory") : 0;
 }
 
+/* Only a server's: a URL without its scheme must not become a local store of that name (R2). */
+static int parse_redis_url(const char *url, struct store_name *ret, struct errtext *error)
+{
+	if (is_server(url) || (store_name_has_scheme(url) && strstr(url, "://")))
+		return store_name_parse(url, ret, error);
+	return errtext_set(error, -EINVAL,
+		"REDIS_URL is not the URL of a server: set it to redis://…, rediss://… or "
+		"redis+unix:///…, or unset it");
+}
+
 int store_name_choose(const char *argument, const struct environment *environment,
 	struct store_name *ret, struct errtext *error)
 {
-	const char *text = argument ? argument : environment->redis_url;
-	if (text)
-		return store_name_parse(text, ret, error);
+	if (argument)
+		return store_name_parse(argument, ret, error);
+	if (environment->redis_url)
+		return parse_redis_url(environment->redis_url, ret, error);
 	struct store_name name = {.kind = STORE_KIND_LOCAL, .is_default = true};
 	int rc = default_path(&name.where, error);
 	if (rc < 0)

@@ -54,7 +54,7 @@ def test_C4__defaults_of_what_only_redis_uses__are_accepted(cli):  # noqa: F811
 
 
 def test_C4__options_of_fstab__are_ignored(cli):  # noqa: F811
-    options = """defaults,noauto,auto,user,users,nofail,_netdev,x-systemd.automount,comment=x,nosuid,
+    options = """iversion,loud,uhelper=x,helper=y,defaults,noauto,auto,user,users,nofail,_netdev,x-systemd.automount,comment=x,nosuid,
         nodev,noatime,relatime""".replace("\n", "").replace(" ", "")
     cli.mount("-o", options, "memory:", cli.folder())
 
@@ -277,6 +277,14 @@ def test_R2__redis_url_that_is_no_store__exit_2_and_nothing_is_mounted(cli):  # 
     mnt = cli.folder()
     one_line(cli("mount", mnt, env={"REDIS_URL": "http://127.0.0.1/"}), 2)
     assert not mounts_on(mnt)
+
+
+@pytest.mark.parametrize("url", ["localhost", "localhost:6379", "pw@host:6379", "/run/redis.sock", "memory:", " "])
+def test_R2__a_REDIS_URL_without_its_scheme__is_no_local_store_of_that_name(cli, url):  # noqa: F811
+    mnt = cli.folder()
+    line = one_line(cli("mount", mnt, env={"REDIS_URL": url}, cwd=cli.base), 2, "redis://")
+    assert "pw" not in line
+    assert not mounts_on(mnt) and not (cli.base / url.strip()).is_file()
 
 
 def test_R2__a_store_is_named__goes_before_redis_url(cli):  # noqa: F811
