@@ -104,7 +104,7 @@ def filled(any_server, mount):
     say(mnt.thread("live-thread"), "user", "x")
     set_attribute(mnt / "live-thread", "title", "The title")
     say(mnt.thread("expired-thread"), "user", "y")
-    set_attribute(mnt / "expired-thread", "turnfs.ttl", "100ms")
+    set_attribute(mnt / "expired-thread", "turnfs.ttl", "1500ms")  # it is to live on for a look when restored
     say(mnt.thread("deleted-thread"), "user", "z")
     remove(mnt / "deleted-thread")
     soon(lambda: os.listdir(mnt.path) == ["live-thread"])
