@@ -174,12 +174,17 @@ static int room_reserve(struct committer *c)
 		return 0;
 	sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
 	int code = sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
-	if (code != SQLITE_OK) {
-		log_error("local store: its disk has no room for what would be committed");
-		return -ENOSPC;
+	if (code == SQLITE_OK) {
+		c->room_bytes = bytes;
+		return 0;
 	}
-	c->room_bytes = bytes;
-	return 0;
+	/* Another error of that file need not keep anybody from committing to the -wal. */
+	int error = 0;
+	sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+	if (error != ENOSPC && error != EDQUOT)
+		return 0;
+	log_error("local store: its disk has no room for what would be committed");
+	return -ENOSPC;
 }
 
 /* BEGIN to COMMIT. 0, or -errno when nothing of the group happened; *ret_again: one by one it
