@@ -227,7 +227,10 @@ void entry_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
 {
 	struct fs *fs = fs_of(req);
 	struct node *node;
-	int rc = node_of(fs, parent)->kind == NODE_ROOT ? name_thread_check(name) : -EPERM;
+	struct thread *thread;
+	int rc = name_thread_check(name);
+	if (node_of(fs, parent)->kind != NODE_ROOT) /* one that is gone is not there at all */
+		rc = fs_thread_of(fs, parent, &thread) == -ENOENT ? -ENOENT : -EPERM;
 	if (!rc)
 		rc = thread_make(fs, name, mode, fuse_req_ctx(req), &node);
 	if (rc < 0)

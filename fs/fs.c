@@ -64,8 +64,13 @@ void fs_commit_ended(struct fs *fs, int rc)
 {
 	if (rc >= 0)
 		atomic_store(&fs->store_error, 0);
-	else if (tells_of_store(rc))
-		atomic_store(&fs->store_error, rc);
+	else if (tells_of_store(rc) && atomic_exchange(&fs->store_error, rc) == 0 && rc == -EIO) {
+		/* It may be of one thread that is damaged: the next write, perhaps to another,
+		 * asks. */
+		fs_lock(fs);
+		fs->probed_ms = 0;
+		fs_unlock(fs);
+	}
 }
 
 int fs_write_allowed(struct fs *fs)

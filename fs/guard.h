@@ -16,6 +16,7 @@ void guard_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t to_parent, const char 
 void guard_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 void guard_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct fuse_file_info *fi);
+void guard_access(fuse_req_t req, fuse_ino_t id, int mask);
 void guard_setxattr(
 	fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size, int flags);
 void guard_removexattr(fuse_req_t req, fuse_ino_t id, const char *name);

@@ -111,6 +111,7 @@ static const struct fuse_lowlevel_ops operations = {
 	.releasedir = dir_release,
 	.fsyncdir = dir_sync,
 	.statfs = mount_statfs,
+	.access = guard_access,
 	.setxattr = guard_setxattr,
 	.getxattr = xattr_get,
 	.listxattr = xattr_list,

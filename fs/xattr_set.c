@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 struct setting {
 	struct work work;
@@ -35,6 +36,8 @@ static int set_own(struct fs *fs, struct setting *s)
 	int64_t ttl_ms;
 	if (strcmp(s->key, META_OWN "ttl") || s->node->kind != NODE_THREAD || !s->value)
 		return -EPERM;
+	if (s->flags & XATTR_CREATE)
+		return -EEXIST;
 	if (strlen(blob_data(s->value)) != blob_size(s->value) ||
 		text_span_parse(blob_data(s->value), &ttl_ms) < 0 || ttl_ms == 0 ||
 		ttl_ms > STORE_TTL_MAX_MS)

@@ -4,6 +4,7 @@
  * or asked for.
  */
 #include "base/log.h"
+#include "base/name.h"
 #include "inside.h"
 #include "row.h"
 #include "sqlite_store.h"
@@ -38,9 +39,25 @@ static int on_progress(void *arg)
 	return check->stopped;
 }
 
-static void damaged(struct check *check, const char *id, uint64_t gen, const char *name)
+/* What its row says it is called, if that can be read at all. */
+static void thread_name(struct check *check, uint64_t gen, char ret[STORE_NAME_MAX + 1])
 {
+	CLEAN_STMT sqlite3_stmt *stmt = NULL;
+
+	*ret = '\0';
+	if (conn_stmt(check->conn, STMT_THREAD_GET, &stmt) < 0)
+		return;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)gen);
+	if (sqlite3_step(stmt) == SQLITE_ROW && row_name(stmt, 1, name_thread_check, ret) < 0)
+		*ret = '\0';
+}
+
+static void damaged(struct check *check, uint64_t gen, const char *name)
+{
+	char id[STORE_NAME_MAX + 1];
+
 	check->damaged++;
+	thread_name(check, gen, id);
 	damage_found(check->store, id, gen, name);
 }
 
@@ -50,7 +67,7 @@ static void check_thread(struct check *check, sqlite3_stmt *stmt)
 	uint32_t state;
 
 	if (thread_row_read(stmt, &info, &state) == -EIO)
-		damaged(check, NULL, (uint64_t)sqlite3_column_int64(stmt, 0), NULL);
+		damaged(check, (uint64_t)sqlite3_column_int64(stmt, 0), NULL);
 }
 
 static void check_doc(struct check *check, sqlite3_stmt *stmt)
@@ -62,7 +79,7 @@ static void check_doc(struct check *check, sqlite3_stmt *stmt)
 
 	if ((uint64_t)sqlite3_column_int64(stmt, 2) !=
 		doc_row_sum(gen, revision, text ? text : "", size))
-		damaged(check, NULL, gen, "its document");
+		damaged(check, gen, "its document");
 }
 
 static void check_file(struct check *check, sqlite3_stmt *stmt)
@@ -71,7 +88,7 @@ static void check_file(struct check *check, sqlite3_stmt *stmt)
 	int rc = file_row_read(stmt, &row);
 
 	if (rc == -EIO || (rc == 0 && !file_row_content_valid(stmt, 5, &row)))
-		damaged(check, NULL, (uint64_t)sqlite3_column_int64(stmt, 1),
+		damaged(check, (uint64_t)sqlite3_column_int64(stmt, 1),
 			rc == 0 ? row.info.name : "a file");
 	file_info_done(&row.info);
 }

@@ -5,6 +5,8 @@
 #include "commit.h"
 #include "inside.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 
 /* A non-durable group leaves the sync to store_sync() or to the next durable group. */
@@ -151,6 +153,40 @@ static void status_committed(struct sqlite_store *s, const struct request *group
 		maintain_ask(s, scrub);
 }
 
+/*
+ * Room in the store's file for all that is about to be committed to the -wal. What was committed
+ * can then always be moved there, so that on a full disk the -wal gets free again, and with it
+ * there is room for a removal.
+ */
+static int room_reserve(struct committer *c)
+{
+	enum { PAGE = 4096, STEP_PAGES = 16 };
+	CLEAN_STMT sqlite3_stmt *stmt = NULL;
+	int step = STEP_PAGES * PAGE;
+	int rc = conn_stmt(c->conn, STMT_PAGES, &stmt);
+
+	if (rc == 0)
+		rc = conn_step(c->conn, stmt, NULL);
+	if (rc <= 0)
+		return rc;
+	sqlite3_int64 bytes = sqlite3_column_int64(stmt, 0) * PAGE;
+	if (bytes <= c->room_bytes)
+		return 0;
+	sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
+	int code = sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
+	if (code == SQLITE_OK) {
+		c->room_bytes = bytes;
+		return 0;
+	}
+	/* Another error of that file need not keep anybody from committing to the -wal. */
+	int error = 0;
+	sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+	if (error != ENOSPC && error != EDQUOT)
+		return 0;
+	log_error("local store: its disk has no room for what would be committed");
+	return -ENOSPC;
+}
+
 /* BEGIN to COMMIT. 0, or -errno when nothing of the group happened; *ret_again: one by one it
  * might. */
 static int group_transaction(
@@ -168,6 +204,11 @@ static int group_transaction(
 	rc = session_note(s, c->conn, now_ms);
 	if (rc == 0)
 		rc = group_bodies(s, group, now_ms);
+	if (rc > 0) {
+		int room = room_reserve(c);
+
+		rc = room < 0 ? room : rc;
+	}
 	if (rc > 0)
 		rc = conn_stmt(c->conn, STMT_COMMIT, &commit);
 	else if (rc == 0) /* all said no by themselves */
@@ -204,6 +245,28 @@ static bool is_store_failure(int rc)
 	return rc == -ENOSPC || rc == -EROFS;
 }
 
+/* The disk is full, and the -wal may be: whether it was moved into the store's file, so that it may
+ * do now. */
+static bool room_make(struct sqlite_store *s, const struct request *group, int rc)
+{
+	enum { READERS_MS = 100 }; /* how long to wait for them to leave the -wal */
+	struct committer *c = &s->committer;
+
+	if (group->next || (rc != -ENOSPC && group->rc != -ENOSPC))
+		return false;
+	if (c->wal_frames == 0 || guard_is_broken(c->guard) || !group_is_lost(c))
+		return false;
+	sqlite3_busy_timeout(c->conn->db, READERS_MS);
+	int code = sqlite3_wal_checkpoint_v2(
+		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	sqlite3_busy_timeout(c->conn->db, 5000);
+	if (code != SQLITE_OK)
+		return false;
+	c->wal_frames = 0;
+	return true;
+}
+
 void group_run(struct sqlite_store *s, struct request *group)
 {
 	struct committer *c = &s->committer;
@@ -218,6 +281,10 @@ void group_run(struct sqlite_store *s, struct request *group)
 		r->rc = 0;
 	if (rc == 0)
 		rc = group_transaction(s, group, now_ms, &again);
+	if (room_make(s, group, rc)) {
+		group->rc = 0;
+		rc = group_transaction(s, group, now_ms, &again);
+	}
 	if (again) {
 		for (struct request *r = group, *next; r; r = next) {
 			next = r->next;

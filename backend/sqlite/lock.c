@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,11 +43,28 @@ static int lock_file_open(const char *name, bool read_only)
 	return fd;
 }
 
+/* Under another name it would have another lock and another -wal: two mounts, and turns lost. */
+static int one_name(const char *path, struct errtext *error)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || st.st_nlink <= 1)
+		return 0;
+	return errtext_set(error, -EPERM,
+		"The store %s has %u names (hard links), and could be mounted twice: remove all "
+		"but "
+		"one of them",
+		path, (unsigned)st.st_nlink);
+}
+
 int place_lock(const char *path, int timeout_ms, bool read_only, int *ret_fd, struct errtext *error)
 {
 	char name[PATH_MAX + 8], pid[32];
 
 	snprintf(name, sizeof(name), "%s-lock", path);
+	int rc = one_name(path, error);
+	if (rc < 0)
+		return rc;
 	int fd = lock_file_open(name, read_only);
 
 	if (fd < 0 && read_only && errno == ENOENT) {
@@ -54,8 +72,7 @@ int place_lock(const char *path, int timeout_ms, bool read_only, int *ret_fd, st
 		return 0;
 	}
 	if (fd < 0) {
-		int rc = -errno;
-
+		rc = -errno;
 		return errtext_set(error, rc, "Cannot make the store's lock file %s: %s%s", name,
 			strerror(-rc),
 			rc == -EROFS || rc == -EACCES ? "; mount it read-only (-o ro), or name "
@@ -63,7 +80,7 @@ int place_lock(const char *path, int timeout_ms, bool read_only, int *ret_fd, st
 						      : "");
 	}
 	/* F5: at most 5 s for one that is ending. */
-	int rc = lock_wait(fd, timeout_ms < 0 ? 0 : timeout_ms > 5000 ? 5000 : timeout_ms);
+	rc = lock_wait(fd, timeout_ms < 0 ? 0 : timeout_ms > 5000 ? 5000 : timeout_ms);
 
 	if (rc < 0) {
 		holder_pid(fd, pid);

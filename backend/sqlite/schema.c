@@ -89,6 +89,7 @@ const char *const schema_stmt_sql[STMT_COUNT] = {
 	[STMT_SNAPSHOT] = "BEGIN",
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
+	[STMT_PAGES] = "PRAGMA page_count",
 	[STMT_SAVEPOINT] = "SAVEPOINT one",
 	[STMT_RELEASE] = "RELEASE one",
 	[STMT_ROLLBACK_TO] = "ROLLBACK TO one",

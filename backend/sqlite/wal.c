@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -50,6 +51,18 @@ int wal_open(struct sqlite_store *s)
 	return s->committer.wal_fd < 0 ? -errno : 0;
 }
 
+/* How long it is made: of a small disk half is left for the store's own file. */
+static off_t wal_goal(int fd, off_t size)
+{
+	struct statvfs disk;
+
+	if (fstatvfs(fd, &disk) < 0)
+		return WAL_GROW_BYTES;
+	uint64_t half = (uint64_t)disk.f_bavail * disk.f_frsize / 2;
+
+	return half < (uint64_t)WAL_GROW_BYTES ? size + (off_t)half : WAL_GROW_BYTES;
+}
+
 /* Fills the file up; only the leader may. Without it commits are only slower: errors do not count.
  */
 void wal_grow(struct sqlite_store *s)
@@ -59,11 +72,14 @@ void wal_grow(struct sqlite_store *s)
 
 	if (fstat(s->committer.wal_fd, &st) < 0)
 		return;
-	for (off_t at = st.st_size; at < WAL_GROW_BYTES;) {
+	off_t goal = wal_goal(s->committer.wal_fd, st.st_size);
+	if (goal > WAL_GROW_BYTES)
+		goal = WAL_GROW_BYTES;
+	for (off_t at = st.st_size; at < goal;) {
 		size_t size = sizeof(zeros);
 
-		if ((off_t)size > WAL_GROW_BYTES - at)
-			size = (size_t)(WAL_GROW_BYTES - at);
+		if ((off_t)size > goal - at)
+			size = (size_t)(goal - at);
 		ssize_t n = pwrite(s->committer.wal_fd, zeros, size, at);
 		if (n <= 0)
 			break;

@@ -5,8 +5,11 @@
 #include "secret.h"
 #include "terminal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 struct command {
 	const char *name;
@@ -109,8 +112,21 @@ static bool is_mount_helper(const char *name)
 	return !strcmp(name, "mount.turnfs") || !strcmp(name, "mount.fuse.turnfs");
 }
 
+/* What we open must not become standard input, output or error: who began us may have closed them.
+ */
+static int standard_files_fill(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd < 0 ? -errno : close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	if (standard_files_fill() < 0)
+		return CLI_FAILED;
 	if (geteuid() != getuid() || getegid() != getgid())
 		return cli_fail(CLI_FAILED,
 			"turnfs must not be setuid or setgid: take that off it with chmod ug-s");

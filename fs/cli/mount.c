@@ -182,6 +182,13 @@ static int prepare_server(struct run *run, struct errtext *error)
 	return run->remote ? 0 : errtext_set(error, -ENOMEM, "out of memory");
 }
 
+/* A server's URL or layout that makes no sense is a mistake in what was typed (C4). */
+static int open_failure_status(const struct run *run, int rc)
+{
+	return rc == -EINVAL && run->request->store.kind == STORE_KIND_SERVER ? CLI_USAGE
+									      : CLI_FAILED;
+}
+
 /* The daemon's whole life. Returns its exit status. */
 static int live(struct run *run)
 {
@@ -202,7 +209,7 @@ static int live(struct run *run)
 	if (rc < 0) {
 		announcer_stop(&announcer);
 		remote_free(run->remote);
-		return report_failure(run, CLI_FAILED, &error);
+		return report_failure(run, open_failure_status(run, rc), &error);
 	}
 	rc = serve(run, store, &announcer, &error);
 	announcer_stop(&announcer);

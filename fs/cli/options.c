@@ -41,8 +41,9 @@ static const struct option_rule rules[] = {
 static const char *const skipped[] = {"defaults", "auto", "noauto", "user", "nouser", "users",
 	"owner", "group", "nofail", "_netdev", "nosuid", "nodev", "async", "atime", "noatime",
 	"relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime",
-	"lazytime", "nolazytime"};
-static const char *const skipped_with_value[] = {"x-", "X-", "comment=", "user=", "owner="};
+	"lazytime", "nolazytime", "iversion", "noiversion", "silent", "loud", "mand", "nomand"};
+static const char *const skipped_with_value[] = {
+	"x-", "X-", "comment=", "user=", "owner=", "helper=", "uhelper="};
 
 void options_init(struct cli_options *options)
 {

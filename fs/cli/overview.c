@@ -148,7 +148,7 @@ static int add_directory(struct overview *overview, const char *mountpoint, cons
 	const char *expires = json_string_value(json_object_get(document, "expires_at"));
 	int64_t expires_ns;
 	struct listed item = {.id = (char *)id, .deadline_ms = STORE_DEADLINE_NEVER};
-	if (rc == -ENOENT || rc == -ENOMEM)
+	if (rc == -ENOENT || rc == -ENOMEM || rc == -ETIMEDOUT)
 		return rc == -ENOENT ? 0 : rc;
 	item.title = (char *)json_string_value(json_object_get(document, "title"));
 	item.turns = (uint32_t)json_integer_value(json_object_get(document, "turn_count"));

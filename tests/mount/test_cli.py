@@ -246,6 +246,18 @@ def test_C2__mount_alone__lists_the_mounts(cli):
 # C3: mount(8), systemd
 
 
+def test_C5__standard_files_closed__the_mount_is_made_and_says_so_to_nobody(cli):
+    """The pipe to the daemon must not be taken for one of them."""
+    mnt = cli.folder()
+    for closed in (">&- 2>&- <&-", "<&-", ">&-", "2>&-"):
+        done = subprocess.run(["sh", "-c", f'"$0" mount memory: "$1" {closed}', str(BINARY), str(mnt)], timeout=20,
+                              env=cli.shop.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        assert done.returncode == 0, closed
+        os.mkdir(mnt / "thread")
+        assert os.listdir(mnt) == ["thread"], closed
+        cli.end(mnt)
+
+
 def test_C3__called_as_mount_turnfs__takes_what_mount_passes(cli):
     mnt, helper = cli.folder(), cli.base / "mount.turnfs"
     helper.symlink_to(BINARY)

@@ -54,7 +54,7 @@ def test_C4__defaults_of_what_only_redis_uses__are_accepted(cli):  # noqa: F811
 
 
 def test_C4__options_of_fstab__are_ignored(cli):  # noqa: F811
-    options = """defaults,noauto,auto,user,users,nofail,_netdev,x-systemd.automount,comment=x,nosuid,
+    options = """iversion,loud,uhelper=x,helper=y,defaults,noauto,auto,user,users,nofail,_netdev,x-systemd.automount,comment=x,nosuid,
         nodev,noatime,relatime""".replace("\n", "").replace(" ", "")
     cli.mount("-o", options, "memory:", cli.folder())
 
@@ -287,7 +287,8 @@ def test_R2__redis_url_that_is_no_store__exit_2_and_nothing_is_mounted(cli):  # 
 
 
 @pytest.mark.parametrize("url", ["localhost", "./x.db", "/tmp/x.db", "localhost:6379", ":geheim@localhost:6379",
-                                 "user:geheim@localhost/0", "geheim@localhost", "sqlite", "redis:/localhost"])
+                                 "user:geheim@localhost/0", "geheim@localhost", "sqlite", "redis:/localhost",
+                                 "/run/redis.sock", " "])
 def test_R2_S2__redis_url_without_its_scheme__exit_2_no_local_store_and_no_password(cli, url):  # noqa: F811
     mnt = cli.folder()
     line = one_line(cli("mount", mnt, env={"REDIS_URL": url}, cwd=cli.base / "store"), 2, "REDIS_URL", "redis://")

@@ -126,6 +126,7 @@ def test_F7__check__names_what_is_damaged_and_ends_with_1(cli):  # noqa: F811
     done = cli("check", store)
     assert done.returncode == 1 and done.stdout == ""
     assert "000001-user.md" in done.stderr and "1 of" in done.stderr, done
+    assert re.search(r"thread [abc] \(", done.stderr), "by the name that it has in the mount"
 
 
 def test_C5__check_on_a_terminal__shows_progress_on_stderr(cli):  # noqa: F811

@@ -120,6 +120,26 @@ def test_W3__store_known_to_be_full__write_itself_fails_and_shells_notice(worksh
 
 
 @needs_root
+def test_W9__store_full__what_is_removed_makes_room(workshop, mount):
+    """A removal writes too, to a journal that must not be stuck for want of room in the store's file."""
+    workshop.small_store("40m")
+    mnt = mount()
+    thread = mnt.thread()
+    say(thread, "user", "kept")
+    count = 0
+    while outcome(write, thread / f"file{count}", os.urandom(300_000)) == 0:
+        count += 1
+    assert count > 20
+    removed = [outcome(os.unlink, thread / f"file{i}") for i in range(count)]
+    assert removed == [0] * count
+    wait_until(lambda: outcome(say, thread, "user", "again") == 0, 15)
+    for i in range(count - 20):
+        assert outcome(write, thread / f"new{i}", os.urandom(300_000)) == 0, "and there is room again"
+    mnt.remount()
+    assert turns(thread)[0] == ("000001-user.md", b"kept")
+
+
+@needs_root
 def test_W9__store_full__health_says_so(workshop, mount):
     folder = workshop.small_store("6m")
     mnt = mount()

@@ -128,6 +128,8 @@ def test_T6__expired__every_write_is_EROFS_and_modes_stay(mnt, clock):
     ]
     got = [outcome(f) for f in writes]
     assert got == [errno.EROFS] * len(writes)
+    for path in (there, there / TURN):
+        assert os.access(path, os.R_OK) and not os.access(path, os.W_OK), "who asks first is told the same"
     assert outcome(os.rename, there, other / "deeper") == errno.EPERM
     assert outcome(os.rename, there, mnt / ".turnfs" / "b") == errno.EPERM
     assert outcome(os.rename, there, mnt / ".hidden") == errno.EINVAL
@@ -435,6 +437,11 @@ def test_T5__name_taken_since__the_turn_lands_in_the_expired_one_and_is_logged(m
     assert has_late(mnt / "former")
 
 
+def holds_nothing(usage):
+    """Of one look: what is free changes from one to the next."""
+    return usage.f_files == usage.f_ffree
+
+
 @pytest.mark.local_store
 @opens
 @pytest.mark.parametrize("store", ["local", "memory:"])
@@ -444,7 +451,7 @@ def test_T5__erased_since__close_is_ENOENT_and_the_log_names_the_thread(mount, c
     fd = opening(thread)
     clock.forward(DAY + 1)
     gone(thread)
-    wait_until(lambda: os.statvfs(mnt.path).f_files - os.statvfs(mnt.path).f_ffree == 0, message="it is erased")
+    wait_until(lambda: holds_nothing(os.statvfs(mnt.path)), message="it is erased")
     write_all(fd, late_text(opening))
     with fails(errno.ENOENT):
         os.close(fd)

@@ -245,6 +245,19 @@ def test_F5__same_store_by_another_path__refused_too(mnt, mount, workshop):
     assert str(mnt.pid) in str(refused.value)
 
 
+def test_F5__same_store_by_a_hard_link__refused_too(mnt, mount, workshop):
+    """Its lock and its -wal would be others: two mounts would write over each other."""
+    say(mnt.thread(), "user", "x")
+    other = workshop.base / "store" / "other.db"
+    os.link(mnt.store, other)
+    with pytest.raises(MountFailed) as refused:
+        mount(store=other)
+    assert "hard links" in str(refused.value)
+    other.unlink()
+    mnt.remount()
+    assert turns(mnt / "thread") == [("000001-user.md", b"x")]
+
+
 def test_F5__memory_stores__any_number_and_apart(mount):
     one, two = mount(store="memory:"), mount(store="memory:")
     one.thread("one")

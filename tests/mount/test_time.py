@@ -129,6 +129,8 @@ def test_T1__directory_handle_and_working_directory__read_as_removed(mount):
                 os.stat(TURN, dir_fd=fd)
             with fails(errno.ENOENT):
                 os.open("new", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+            with fails(errno.ENOENT):
+                os.mkdir("new", dir_fd=fd)
         out, _ = inside.communicate("go\n")
         assert out.split() == [str(errno.ENOENT)] * 4
 
@@ -420,6 +422,15 @@ def test_T4__bad_ttl__EINVAL_and_nothing_changed(anythread, value):
     with fails(errno.EINVAL):
         os.setxattr(anythread, "user.turnfs.ttl", value)
     assert expires(anythread) == before
+
+
+def test_T4__ttl_attribute__is_always_there(anythread):
+    """setxattr's own flags: it cannot be made, for it is there, and can be replaced."""
+    with fails(errno.EEXIST):
+        os.setxattr(anythread, "user.turnfs.ttl", b"7d", os.XATTR_CREATE)
+    assert document(anythread)["ttl_seconds"] == DAY
+    os.setxattr(anythread, "user.turnfs.ttl", b"7d", os.XATTR_REPLACE)
+    assert document(anythread)["ttl_seconds"] == 7 * DAY
 
 
 def test_T4__expires__is_an_rfc3339_time_in_utc(anythread):

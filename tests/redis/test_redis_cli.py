@@ -104,7 +104,7 @@ def filled(any_server, mount):
     say(mnt.thread("live-thread"), "user", "x")
     set_attribute(mnt / "live-thread", "title", "The title")
     say(mnt.thread("expired-thread"), "user", "y")
-    set_attribute(mnt / "expired-thread", "turnfs.ttl", "100ms")
+    set_attribute(mnt / "expired-thread", "turnfs.ttl", "1500ms")  # it is to live on for a look when restored
     say(mnt.thread("deleted-thread"), "user", "z")
     remove(mnt / "deleted-thread")
     soon(lambda: os.listdir(mnt.path) == ["live-thread"])
@@ -256,3 +256,25 @@ def test_C1__unix_as_redis_py_spells_it__is_the_same_store(server, mount):
     say(a.thread(), "user", "text")
     b = mount(store="", env={"REDIS_URL": server.url.replace("redis+unix://", "unix://") + "?db=3"})
     assert read(b / "thread" / "000001-user.md") == b"text"
+
+
+@pytest.mark.parametrize("url", ["redis://h:99999/0", "redis://h:x", "redis://h/x", "redis://", "redis+unix://",
+                                 "redis+unix://not/absolute", "redis://127.0.0.1:1?prefix=a{b", "rediss://[::1"])
+def test_C4__a_server_that_cannot_be_meant__is_a_mistake_in_what_was_typed(cli, workshop, url):
+    path = workshop.base / "mnt"
+    path.mkdir()
+    done = cli("mount", url, path)
+    assert done.returncode == 2, done
+    assert len([line for line in done.stderr.splitlines() if "running as root" not in line]) == 1, done.stderr
+
+
+def test_C2__the_server_is_away__list_says_so_and_shows_no_list(server, mount, cli):
+    mnt = mount(server.url, opts="timeout=1s")
+    say(mnt.thread(), "user", "x")
+    os.listdir(mnt.path)
+    server.pause()
+    done = cli("list", mnt.path)
+    assert done.returncode == 1 and done.stderr and not done.stdout, done
+    done = cli("list", "--json", mnt.path)
+    assert done.returncode == 1 and done.stderr and not done.stdout, done
+    server.resume()

@@ -104,6 +104,7 @@ def test_R6__evicting_policy__allow_eviction_and_ro_mount_and_health_names_it(se
     reader = mount(server.url, opts="ro")
     assert read(reader / "thread" / ONE) == b"x"
     assert "allkeys-lru" in health(reader)
+    assert "allkeys-lru" in reader.stderr, "who only reads is warned too: what is read may vanish"
 
 
 # Replicas

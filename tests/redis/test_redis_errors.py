@@ -260,6 +260,19 @@ def test_F2__keys_of_another_type__EIO_the_rest_goes_on_and_it_is_logged_with_th
     assert logged(quick, "spoilt-thread")
 
 
+def test_F2__a_thread_of_garbage_is_written_to__writing_to_the_others_goes_on(quick, server):
+    """W3 remembers errors of the store for those who do not look at close(): this one is one thread's."""
+    bad = quick.thread("bad")
+    say(bad, "user", "x")
+    for key in server.keys("{bad}"):
+        server.cli("DEL", key)
+        server.cli("SET", key, "garbage")
+    for _ in range(8):
+        with fails(errno.EIO):
+            say(bad, "user", "y")
+        assert outcome(say, quick / "thread", "user", "z") == 0
+
+
 def test_F2__garbage_in_each_key_of_a_thread__EIO_never_a_crash_or_wrong_text(server, mount):
     """Every field of every key, one at a time, is overwritten with nonsense of its own type."""
     mnt = mount(server.url, opts="timeout=1s")

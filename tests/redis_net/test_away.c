@@ -18,7 +18,7 @@ static void test_F1__a_stopped_server__calls_end_within_the_timeout(void **state
 	assert_in_range(now_ms() - start, 450, 650);
 	start = now_ms();
 	assert_int_equal(net_get(&net, "k"), -ETIMEDOUT);
-	assert_in_range(now_ms() - start, 0, 650);
+	assert_in_range(now_ms() - start, 0, 250); /* one who waited in vain is enough */
 	kill(server.pid, SIGCONT);
 	sleep_ms(150); /* so long it is not asked again */
 	/* The write may be done now; it was said to be unknown. Nothing is done twice. */

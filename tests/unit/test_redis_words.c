@@ -249,7 +249,7 @@ static void test_R6__replicas_and_clusters__are_refused(void **state)
 
 	assert_int_equal(redis_server_check(&replica, &redis7, false, false, &error), -EROFS);
 	assert_int_equal(redis_server_check(&replica, &redis7, true, false, &error), 0);
-	assert_int_equal(redis_server_check(&good, &cluster, true, false, &error), -EINVAL);
+	assert_int_equal(redis_server_check(&good, &cluster, true, false, &error), -EIO);
 	assert_int_equal(redis_server_check(&good, &redis7, false, false, &error), 0);
 }
 

@@ -153,15 +153,16 @@ static int make_names(struct layout_store *s, const struct store_server *server)
 
 /* R6, S4: what must be known of the server before it is written to. */
 static int look_at_server(
-	struct layout_store *s, const struct store_server *server, struct errtext *error)
+	struct layout_store *s, const struct store_options *options, struct errtext *error)
 {
 	int r = redis_server_read(s->pool, s->replicas, &s->server);
 	if (r < 0)
 		return errtext_set(error, r, "%s cannot be asked how durable it is: %s", s->storage,
 			strerror(-r));
 	redis_pool_facts(s->pool, &s->facts);
-	r = redis_server_check(&s->server, &s->facts, s->read_only, server->allow_eviction, error);
-	if (r < 0 || s->read_only)
+	r = redis_server_check(
+		&s->server, &s->facts, s->read_only, options->server.allow_eviction, error);
+	if (r < 0 || options->peek)
 		return r;
 	if (s->server.problem[0])
 		log_warning("warning: %s: %s", s->storage, s->server.problem);
@@ -186,7 +187,7 @@ static int connect_pool(struct layout_store *s, const char *url,
 		.tokens_key = s->tokens_key,
 	};
 	r = redis_pool_open(&s->url, &pool, &s->pool, error);
-	return r < 0 ? r : look_at_server(s, &options->server, error);
+	return r < 0 ? r : look_at_server(s, options, error);
 }
 
 /* What is told from the watch's start on is in the queue: nothing is missed by this pass. */
@@ -223,7 +224,7 @@ static int begin(struct layout_store *s, bool once, struct errtext *error)
 		worker_prepare(s);
 		r = redis_watch_start(s->pool, &watch, &s->watch);
 		if (r < 0)
-			return errtext_set(error, r,
+			return errtext_set(error, r == -EINVAL ? -EIO : r,
 				"%s does not tell what others change (%s): it must be Redis 6 or "
 				"later, or Valkey, and its user may need what docs/chat-servers.md "
 				"names",

@@ -7,16 +7,42 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 200, LOADS_MAX = 4 };
+enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 200, LOADS_MAX = 4, BRIEF_LEAST_MS = 50 };
+
+static int brief_ms(const struct redis_pool *pool)
+{
+	int brief = pool->timeout_ms / 10 > BRIEF_LEAST_MS ? pool->timeout_ms / 10 : BRIEF_LEAST_MS;
+
+	return brief < pool->timeout_ms ? brief : pool->timeout_ms;
+}
 
 void call_init(struct call *call, struct redis_pool *pool, const char *about)
 {
+	int64_t now_ms = wait_now_ms();
+
+	pthread_mutex_lock(&pool->lock);
+	bool brief = pool->in_vain;
+	pthread_mutex_unlock(&pool->lock);
 	*call = (struct call){
 		.pool = pool,
 		.about = about ? about : "",
-		.deadline_ms = wait_now_ms() + pool->timeout_ms,
+		.full_ms = now_ms + pool->timeout_ms,
+		.deadline_ms = now_ms + (brief ? brief_ms(pool) : pool->timeout_ms),
 		.pause_ms = PAUSE_LEAST_MS,
 	};
+}
+
+void call_connected(struct call *call)
+{
+	if (!call->in_vain)
+		call->deadline_ms = call->full_ms;
+}
+
+/* It ends without an answer. One that nobody wanted any more has shown nothing. */
+static void call_unanswered(struct call *call)
+{
+	if (wait_now_ms() >= call->full_ms)
+		call->in_vain = true;
 }
 
 bool call_pause(struct call *call)
@@ -51,6 +77,8 @@ int slot_exchange(struct call *call, struct slot *slot, const struct redis_args 
 			i == 0 ? silence_ms(call, slot) : 0, &replies[i]);
 		slot->link->fresh = false;
 	}
+	if (rc == 0 && !reply_is_error(replies[0]))
+		call->answered = true;
 	if (rc < 0)
 		slot_break(call, slot, rc);
 	return rc;
@@ -114,6 +142,7 @@ int call_broken(struct call *call, int rc)
 	if (rc != -EPROTO && wait_left_ms(call->deadline_ms) > 0 &&
 		(call->breaks++ == 0 || call_pause(call)))
 		return -EAGAIN;
+	call_unanswered(call);
 	broken_log(call, rc);
 	return link_errno(rc);
 }
@@ -126,15 +155,18 @@ int call_refused(struct call *call, const struct reply_error *error)
 	}
 	if (error->kind == REPLY_LATER && call_pause(call))
 		return -EAGAIN;
+	if (error->kind == REPLY_LATER)
+		call_unanswered(call);
 	return call_failed(call, error);
 }
 
 int call_unconnected(struct call *call, int rc)
 {
+	if (rc == -EAGAIN && call_pause(call))
+		return rc;
+	call_unanswered(call);
 	if (rc != -EAGAIN)
 		return rc; /* logged as the server's being away */
-	if (call_pause(call))
-		return rc;
 	if (is_news(call, "refusal"))
 		log_error("the Redis server takes no connection: %s", call->refusal.text);
 	return -EIO;

@@ -87,7 +87,7 @@ static int greet_login(
 		rc = greet_reply(link, deadline_ms, &reply, &what);
 		if (rc == -EIO && what.sentence)
 			return errtext_set(
-				error, -EINVAL, "%s has no database %d", url->shown, url->db);
+				error, -EIO, "%s has no database %d", url->shown, url->db);
 		freeReplyObject(reply);
 	}
 	if (rc < 0 && what.sentence)

@@ -51,6 +51,7 @@ struct redis_pool {
 	int away; /* -errno of why the server cannot be reached, 0: it can */
 	int64_t away_since_ms, retry_ms; /* not before then is it tried again */
 	bool probing; /* somebody is trying */
+	bool in_vain; /* a call has waited all its time for nothing, and none was answered since */
 	struct redis_facts facts;
 	struct server_clock clock;
 	int64_t ticked_ms;
@@ -67,14 +68,23 @@ struct call {
 	struct redis_pool *pool;
 	const char *about;
 	const struct redis_script *script; /* or NULL; for logs */
-	int64_t deadline_ms;
+	int64_t full_ms; /* when its time is up */
+	int64_t deadline_ms; /* then, or sooner while others wait in vain */
+	bool answered, in_vain; /* what it will have shown of the server */
 	int pause_ms; /* before the server is asked again */
 	struct errtext refusal; /* why no connection could be had, for now */
 	unsigned breaks; /* connections that broke under it */
 	unsigned loads; /* how often the server did not know the script */
 	char sha[SHA_MAX]; /* of the script that is being called */
 };
+/*
+ * One system call may be two requests (the kernel looks a name up again when that failed), and more
+ * of them than we have threads may come at once: whoever comes after a call that waited in vain
+ * gets a tenth of the time, until the server answers somebody (F1).
+ */
 void call_init(struct call *call, struct redis_pool *pool, const char *about);
+/* It has a connection that works: all its time after all. */
+void call_connected(struct call *call);
 
 /* SLOTS: slots.c */
 
@@ -82,7 +92,8 @@ void slots_init(struct redis_pool *pool);
 void slots_done(struct redis_pool *pool);
 /* A slot of one's own, if possible one with a connection. -ETIMEDOUT: none became free in time. */
 int slot_take(struct call *call, struct slot **ret);
-void slot_give(struct call *call, struct slot *slot);
+void slot_give(
+	struct call *call, struct slot *slot); /* and tells the pool what the call has shown */
 /* Its connection broke, with what link_receive() said: closed. */
 void slot_break(struct call *call, struct slot *slot, int rc);
 /* Closes what is idle: since `before_ms`, or all of it (INT64_MAX). */

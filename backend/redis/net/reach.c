@@ -21,6 +21,7 @@ static void reached(struct redis_pool *pool, const struct link *link)
 	pthread_mutex_lock(&pool->lock);
 	bool was_away = pool->away != 0;
 	pool->away = 0;
+	pool->in_vain = false;
 	pool->facts = link->facts;
 	server_clock_take(&pool->clock, &link->clock);
 	pthread_cond_broadcast(&pool->changed);
@@ -59,6 +60,11 @@ int pool_link_open(struct redis_pool *pool, const struct waiter *waiter, int64_t
 	return rc;
 }
 
+static bool is_long_away(const struct redis_pool *pool, int64_t now_ms)
+{
+	return pool->away && now_ms - pool->away_since_ms > pool->timeout_ms;
+}
+
 /*
  * Waits for one's turn to connect: at once while the server is not known to be away, else one at a
  * time and not before retry_ms. 0, or what to fail with. Under the pool's lock.
@@ -71,17 +77,17 @@ static int turn_await(struct call *call, bool patient, bool *ret_probes)
 		int64_t now_ms = wait_now_ms();
 		if (pool->stopped)
 			return -ETIMEDOUT;
-		if (pool->away == 0)
+		if (pool->away == 0 && !pool->in_vain)
 			return 0;
 		if (!pool->probing && now_ms >= pool->retry_ms) {
 			pool->probing = *ret_probes = true;
 			return 0;
 		}
-		if (!patient &&
-			(pool->away == -EACCES || now_ms - pool->away_since_ms > pool->timeout_ms))
-			return pool->away;
+		int away = pool->away ? pool->away : -ETIMEDOUT;
+		if (!patient && (away == -EACCES || pool->in_vain || is_long_away(pool, now_ms)))
+			return away;
 		if (wait_left_ms(call->deadline_ms) == 0)
-			return pool->away;
+			return away;
 		int64_t until = pool->probing ? call->deadline_ms : pool->retry_ms;
 		if (until > call->deadline_ms)
 			until = call->deadline_ms;
@@ -133,6 +139,8 @@ int slot_connect(struct call *call, struct slot *slot, bool patient)
 		if (rc < 0 && !may_pass(call, rc))
 			return rc == -ETIMEDOUT && failed ? failed : rc;
 		failed = rc;
+		if (rc == 0)
+			call_connected(call);
 	}
 	return 0;
 }

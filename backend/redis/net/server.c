@@ -102,7 +102,7 @@ int redis_server_check(const struct redis_server *server, const struct redis_fac
 	bool read_only, bool allow_eviction, struct errtext *error)
 {
 	if (facts->cluster)
-		return errtext_set(error, -EINVAL,
+		return errtext_set(error, -EIO,
 			"the server is a node of a Redis Cluster, which turnfs cannot use: name a "
 			"server that stands alone");
 	if (server->is_replica && !read_only)

@@ -51,6 +51,8 @@ int slot_take(struct call *call, struct slot **ret)
 		pthread_cond_timedwait(&pool->changed, &pool->lock, &step);
 		rc = wait_left_ms(call->deadline_ms) > 0 ? 0 : -ETIMEDOUT;
 	}
+	if (rc < 0 && wait_now_ms() >= call->full_ms)
+		pool->in_vain = true;
 	pthread_mutex_unlock(&pool->lock);
 	if (!slot)
 		return -ETIMEDOUT;
@@ -66,6 +68,8 @@ void slot_give(struct call *call, struct slot *slot)
 		slot->link->used_ms = wait_now_ms();
 	pthread_mutex_lock(&pool->lock);
 	push(slot->link ? &pool->idle : &pool->empty, slot);
+	if (call->answered || call->in_vain)
+		pool->in_vain = call->in_vain;
 	pthread_cond_signal(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
 }

@@ -143,7 +143,7 @@ static int look_at_server(struct own_store *s, struct errtext *error)
 	bool reads = s->options.read_only || s->options.peek;
 	rc = redis_server_check(
 		&s->server, &s->facts, reads, s->options.server.allow_eviction, error);
-	if (rc < 0 || reads)
+	if (rc < 0 || s->options.peek)
 		return rc;
 	if (s->server.problem[0])
 		log_warning("warning: %s: %s", s->storage, s->server.problem);
@@ -171,7 +171,7 @@ static int start_watch(struct own_store *s, struct errtext *error)
 		.arg = s,
 	};
 	int rc = redis_watch_start(s->pool, &options, &s->watch);
-	return rc < 0 ? errtext_set(error, rc,
+	return rc < 0 ? errtext_set(error, rc == -EINVAL ? -EIO : rc,
 				"%s does not tell what others change (%s): it must be Redis 6 or "
 				"later, or Valkey, and its user may need what docs/redis-schema.md "
 				"names",

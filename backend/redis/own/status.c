@@ -80,9 +80,9 @@ static void say_problem(struct own_store *s, int down, struct store_health *heal
 	} else if (s->lost) {
 		snprintf(health->problem, room,
 			"%llu thread%s lost by the store since the start; .turnfs/why/ID tells "
-			"which; %.350s",
+			"which%s%.350s",
 			(unsigned long long)s->lost, s->lost == 1 ? " was" : "s were",
-			s->server.problem);
+			s->server.problem[0] ? "; " : "", s->server.problem);
 	} else {
 		snprintf(health->problem, room, "%s", s->server.problem);
 	}
