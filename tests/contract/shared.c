@@ -428,7 +428,7 @@ static void test_W9__a_server_without_memory__lets_what_is_there_be_removed(void
 	int appended =
 		store_append(f->store, ref_of(&thread), NULL, &turn, 1, STORE_RENEW, NULL, &number);
 	int removed = try_remove(f, &thread, "x", STORE_REVISION_ANY);
-	int gone = store_thread_remove(f->store, ref_of(&empty), 1);
+	int gone = store_thread_remove(f->store, ref_of(&empty), 1, NULL);
 	advance_ms(f, 30 * HOUR_MS);
 	size_t purged = 0;
 	int rc = store_purge(f->store, 0, 100, &purged);

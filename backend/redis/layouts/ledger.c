@@ -37,6 +37,21 @@ static char *format_line(const struct ledger_entry *e)
 	return r < 0 ? NULL : line;
 }
 
+int server_step_enter(
+	struct layout_store *s, const struct ledger_entry *line, struct server_step *step)
+{
+	step->entered.line = format_line(line);
+	if (!step->entered.line)
+		return -ENOMEM;
+	own_key(s, "ledger", step->entered.ledger);
+	own_key(s, "ledger:seq", step->entered.counter);
+	struct redis_args *args = server_step_command_with(step, "l0", 3);
+	redis_args_add(args, step->entered.ledger);
+	redis_args_add(args, step->entered.counter);
+	redis_args_add(args, step->entered.line);
+	return 0;
+}
+
 static int ledger_write(struct layout_store *s, char *const *lines, char (*marks)[64], size_t count)
 {
 	CLEAN_ARGS struct redis_args args = {0};

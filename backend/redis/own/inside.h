@@ -135,7 +135,8 @@ int own_thread_create(struct store *store, const struct thread_info *info, unsig
 	struct thread_info *ret);
 int own_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,
 	int64_t time_ns, struct thread_info *ret);
-int own_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns);
+int own_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret);
 int own_purge(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_purged);
 /* list.c */
 int own_thread_list(struct store *store, enum thread_state state, uint64_t after_gen, size_t limit,
