@@ -9,7 +9,7 @@ struct server_step {
 	struct redis_args checks, commands;
 	size_t check_count, command_count;
 	struct { /* what server_step_enter() has added */
-		char ledger[256], counter[256];
+		char ledger[256], counter[256], mark[256], deadline[24];
 		char *line;
 	} entered;
 };

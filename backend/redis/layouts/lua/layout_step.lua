@@ -3,7 +3,7 @@
 -- {flag, words, word…}. A flag is '0', or a letter and the number of a word that is only known here:
 -- 't': a number less than the first command's reply, which a turn is called by; 'd': ms from now, which
 -- becomes the time itself. 'l' is no command but a line for the ledger, as layout_ledger.lua keeps it: its key, its
--- counter, the line. An absent reply is ''. Answers {ms of Unix time, first reply}.
+-- counter, the mark's key, the deadline, the line. An absent reply is ''. Answers {ms of Unix time, first reply}.
 local at = 3
 local function take()
 	at = at + 1
@@ -24,7 +24,8 @@ local function plain(reply)
 end
 
 -- What is wrong with the ledger itself stops no step.
-local function enter(ledger, counter, line)
+local function enter(ledger, counter, mark, deadline, line)
+	redis.pcall('SET', mark, deadline, 'EX', '86400')
 	local seq = redis.pcall('INCR', counter)
 	if type(seq) ~= 'number' then return end
 	redis.pcall('RPUSH', ledger, string.format('%.0f ', seq) .. line)
