@@ -243,3 +243,21 @@ def test_R5__numbers_and_revisions_after_an_older_dump__are_never_served_from_a_
     assert b"lost" not in read(thread / "@transcript.jsonl")
     write(thread / ONE, "edited")
     assert read(thread / ONE) == b"edited"
+
+
+def test_R5__rows_of_all_threads_deleted_in_redis__EIO_and_why_says_lost(pair, server):
+    """The threads' own keys are there, and all that says so is in one that is not."""
+    a, b = pair
+    thread = known_thread(a, "some-thread")
+    there = seen(b / "some-thread" / ONE).parent
+    removed = known_thread(a, "removed")
+    seen(b / "removed" / ONE)
+    remove(removed)
+    gone(b / "removed")
+    server.cli("DEL", "turnfs:threads")
+    for mnt, path in ((a, thread), (b, there)):
+        assert "lost" in first_line(mnt, "some-thread")
+        soon(lambda: is_lost(path), "EIO")
+        assert "deleted at" in first_line(mnt, "removed")
+        soon(lambda: [e["cause"] for e in ledger(mnt) if e["id"] == "some-thread"] == ["lost"], ledger(mnt))
+    assert read(known_thread(a, "new") / ONE) == b"kept so far"

@@ -63,6 +63,7 @@ struct own_store {
 	char *memo; /* where this machine remembers epoch and numbers; NULL: nowhere. memo.c */
 	uint64_t memo_revision; /* as written there last */
 	uint64_t lost; /* threads, since the start */
+	bool unsought; /* the store was flushed, and what is lost could not be looked for yet */
 	int last_error; /* of the last write, -errno; 0: it was done */
 	int64_t unsure_until_ms; /* by clock_steady(): our own changes may be news to us, see call.c
 				  */

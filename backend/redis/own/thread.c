@@ -28,6 +28,8 @@ int own_thread_find(struct store *store, const char *id, struct thread_info *ret
 		return own_absent(s, (struct thread_ref){.id = id});
 	if (own_number_parse(call.reply->element[0], &gen) < 0)
 		return -EIO;
+	if (call.reply->elements == 1)
+		return own_absent(s, (struct thread_ref){.id = id, .gen = gen});
 	rc = own_take_row(s, call.reply, 1, gen, &info);
 	if (rc == 0 && info.deadline_ms <= own_now_ms(store))
 		rc = -ENOENT;

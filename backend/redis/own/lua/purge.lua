@@ -9,8 +9,9 @@ for _, due in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'deadlines', '-inf', 
 	local row = line and row_parse(line)
 	if line and not row then
 		-- Damaged: it is for whoever asks for it to say so.
-	elseif not row then
+	elseif not row then -- lost
 		redis.call('ZREM', prefix .. 'deadlines', due)
+		redis.call('ZREM', prefix .. 'gens', due)
 	elseif is_live(row, now) then
 		redis.call('ZADD', prefix .. 'deadlines', row[DEADLINE], due)
 	elseif purged < tonumber(ARGV[10]) and
