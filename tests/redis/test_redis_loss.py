@@ -67,6 +67,17 @@ def test_R3__expired_while_no_mount_was_there__said_so(server, mount):
     assert re.search(r"expired|while (no mount|nothing)", text), text
 
 
+def test_R3__renamed_again_and_again__why_leads_to_the_last_name(rmnt):
+    """The store has each line, and this machine's copy of the ledger too."""
+    names = [f"name{i}" for i in range(5)]
+    known_thread(rmnt, names[0])
+    for old, new in zip(names, names[1:]):
+        os.rename(rmnt / old, rmnt / new)
+    said = first_line(rmnt, names[0])
+    assert said.split(" to ", 1)[1].startswith("name1. It is called name2 since. It is called name3 since."), said
+    assert "That one is live" in said
+
+
 def test_R4__ledger__has_what_either_mount_did_once(pair):
     a, b = pair
     for i in range(6):
