@@ -234,6 +234,7 @@ static void test_R5__a_store_that_was_flushed__EIO_until_the_deadline(void **sta
 	put(f, &thread, "x", "text");
 	assert_int_equal(store_thread_find(other->store, "a", &info), 0);
 	server_command("FLUSHALL");
+	assert_int_equal(store_thread_stat(other->store, ref_of(&thread), &info), -EIO); /* now */
 	assert_hears(other, NOTICE_DATA_LOST, thread.gen, "");
 	assert_int_equal(store_thread_find(other->store, "a", &info), -EIO);
 	assert_int_equal(store_thread_stat(other->store, ref_of(&thread), &info), -EIO);

@@ -175,8 +175,12 @@ int own_epoch_begin(struct own_store *s, struct errtext *error)
 static int missing(struct own_store *s, bool all, uint64_t *gens, size_t count)
 {
 	struct own_call call CLEAN_CALL = {0};
+	char epoch[33];
+	pthread_mutex_lock(&s->lock);
+	memcpy(epoch, s->epoch, sizeof(epoch));
+	pthread_mutex_unlock(&s->lock);
 	own_read_begin(s, &call);
-	redis_args_add(&call.args, all ? "1" : "0");
+	redis_args_add(&call.args, all ? "1" : epoch);
 	for (size_t i = 0; i < count; i++)
 		redis_args_add_unsigned(&call.args, gens[i]);
 	int rc = own_read(s, &script_missing, &call, "");
