@@ -231,9 +231,18 @@ enum ledger_cause {
 	LEDGER_BEGAN, /* no thread's: the ledger is kept since then */
 };
 
+/*
+ * A line of the ledger. What a step does to a thread's being there the store enters itself, in the
+ * same step, by its own clock: that one was DELETED (turns: the highest number it ever used),
+ * RENAMED (id: the former name, detail: the new one), RESTORED by a rename or a STORE_REVIVE (id:
+ * the former name, detail: the one it has now; before it the line that it had expired, if nobody
+ * has entered that yet), PURGED. A store that cannot do both in one step enters the line when the
+ * change is made; then a kill between the two loses the line, never the change. What comes to pass
+ * without a step (EXPIRED, LOST, BEGAN) is added by whoever sees it: store_ledger_add().
+ */
 struct ledger_entry {
 	uint64_t seq; /* given by the store, ascending */
-	int64_t time_ms;
+	int64_t time_ms; /* when it was entered, by the store's clock */
 	char id[STORE_NAME_MAX + 1];
 	uint64_t gen;
 	enum ledger_cause cause;
@@ -241,6 +250,9 @@ struct ledger_entry {
 	int64_t ttl_ms, deadline_ms;
 	uint32_t turns;
 };
+
+/* The detail of a DELETED that made way for a rename. */
+#define LEDGER_REPLACED "an empty one, replaced by a rename"
 
 struct ledger_page {
 	struct ledger_entry *items;
@@ -312,7 +324,8 @@ struct store_ops {
 		struct thread_info *ret);
 	int (*thread_rename)(struct store *store, struct thread_ref ref, const char *to,
 		bool replace, int64_t time_ns, struct thread_info *ret);
-	int (*thread_remove)(struct store *store, struct thread_ref ref, int64_t time_ns);
+	int (*thread_remove)(struct store *store, struct thread_ref ref, int64_t time_ns,
+		struct thread_info *ret);
 	int (*doc_read)(struct store *store, struct thread_ref ref, struct blob **ret,
 		uint64_t *ret_revision);
 
@@ -421,7 +434,7 @@ static inline int store_thread_create(
  * Gives the thread another name; all else stays, but for ctime. A live thread of that name is
  * replaced if it has no files and `replace` is true; else ENOTEMPTY, or EEXIST without `replace`.
  * An expired thread (in grace) is restored by this: life + 1, renewed with its ttl; to its
- * own name as well.
+ * own name as well. Enters what it did in the ledger (struct ledger_entry).
  */
 static inline int store_thread_rename(struct store *s, struct thread_ref ref, const char *to,
 	bool replace, int64_t time_ns, struct thread_info *ret)
@@ -429,10 +442,14 @@ static inline int store_thread_rename(struct store *s, struct thread_ref ref, co
 	return s->ops->thread_rename(s, ref, to, replace, time_ns, ret);
 }
 
-/* Erases a live thread. ENOTEMPTY: it has files. ENOENT: no such, or expired. */
-static inline int store_thread_remove(struct store *s, struct thread_ref ref, int64_t time_ns)
+/*
+ * Erases a live thread and enters that in the ledger; *ret (may be NULL): how it was. ENOTEMPTY: it
+ * has files. ENOENT: no such, or expired.
+ */
+static inline int store_thread_remove(
+	struct store *s, struct thread_ref ref, int64_t time_ns, struct thread_info *ret)
 {
-	return s->ops->thread_remove(s, ref, time_ns);
+	return s->ops->thread_remove(s, ref, time_ns, ret);
 }
 
 /* The thread's document: *ret is NULL if it was never set. */
@@ -542,8 +559,9 @@ static inline int store_purge(struct store *s, int64_t grace_ms, size_t limit, s
 }
 
 /*
- * Adds lines about threads that went, in one step, in this order; seq is ignored. The oldest lines
- * are dropped beyond 10 000.
+ * Adds lines that no step of a thread enters, in one step, in this order; seq is ignored. That a
+ * thread expired is not added if it has come back since (its deadline is a later one): that step
+ * has entered it. The oldest lines are dropped beyond 10 000.
  */
 static inline int store_ledger_add(
 	struct store *s, const struct ledger_entry *entries, size_t count)

@@ -88,32 +88,38 @@ static int memory_sync(struct store *store)
 	return 0;
 }
 
-/* 0 or -ENOMEM; under the mutex. */
-static int ledger_put(struct memory_store *m, const struct ledger_entry *entry)
+static void ledger_put(struct memory_store *m, const struct ledger_entry *entry)
 {
-	if (!m->ledger)
-		m->ledger = calloc(LEDGER_MAX, sizeof(*m->ledger));
-	if (!m->ledger)
-		return -ENOMEM;
 	uint64_t seq = ++m->last_seq;
 	m->ledger[seq % LEDGER_MAX] = *entry;
 	m->ledger[seq % LEDGER_MAX].seq = seq;
-	return 0;
 }
 
-/* Without memory for it there is no line. */
-static void ledger_put_purged(struct memory_store *m, const struct thread_info *info)
+void memory_ledger_say(struct memory_store *m, enum ledger_cause cause,
+	const struct thread_info *info, const char *id, const char *detail)
 {
-	struct ledger_entry entry = {
-		.time_ms = memory_now(m),
-		.gen = info->gen,
-		.cause = LEDGER_PURGED,
-		.ttl_ms = info->ttl_ms,
-		.deadline_ms = info->deadline_ms,
-		.turns = info->turns,
-	};
-	memcpy(entry.id, info->id, sizeof(entry.id));
-	(void)ledger_put(m, &entry);
+	struct ledger_entry line = rules_line(cause, info, id, detail, memory_now(m));
+	ledger_put(m, &line);
+}
+
+static bool has_expiry(const struct memory_store *m, const struct thread_info *info)
+{
+	uint64_t count = m->last_seq < LEDGER_MAX ? m->last_seq : LEDGER_MAX;
+	for (uint64_t seq = m->last_seq; seq > m->last_seq - count; seq--) {
+		const struct ledger_entry *line = &m->ledger[seq % LEDGER_MAX];
+		if (line->cause == LEDGER_EXPIRED && line->gen == info->gen &&
+			line->deadline_ms == info->deadline_ms)
+			return true;
+	}
+	return false;
+}
+
+void memory_ledger_back(
+	struct memory_store *m, const struct thread_info *was, const struct thread_info *now)
+{
+	if (!has_expiry(m, was))
+		memory_ledger_say(m, LEDGER_EXPIRED, was, was->id, "");
+	memory_ledger_say(m, LEDGER_RESTORED, now, was->id, now->id);
 }
 
 static bool is_due(const struct memory_thread *thread, int64_t now, int64_t grace_ms)
@@ -143,7 +149,7 @@ static size_t purge_due(struct memory_store *m, int64_t grace_ms, size_t limit)
 		purged += erase_files(&thread->files, limit - purged);
 		if (thread->files.count > 0 || purged >= limit)
 			continue;
-		ledger_put_purged(m, &thread->info);
+		memory_ledger_say(m, LEDGER_PURGED, &thread->info, thread->info.id, "");
 		memory_thread_erase(m, thread);
 		purged++; /* so that 0 means that nothing was left */
 	}
@@ -161,16 +167,25 @@ static int memory_purge(struct store *store, int64_t grace_ms, size_t limit, siz
 	return 0;
 }
 
+/* The step that brought it back has entered it. */
+static bool has_come_back(struct memory_store *m, const struct ledger_entry *line)
+{
+	const struct memory_thread *thread = memory_thread_get(m, line->gen);
+	return line->cause == LEDGER_EXPIRED && thread &&
+	       thread->info.deadline_ms > line->deadline_ms;
+}
+
 static int memory_ledger_add(struct store *store, const struct ledger_entry *entries, size_t count)
 {
 	struct memory_store *m = (struct memory_store *)store;
 	int r = memory_write_begin(m);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < count && !r; i++)
-		r = ledger_put(m, &entries[i]);
+	for (size_t i = 0; i < count; i++)
+		if (!has_come_back(m, &entries[i]))
+			ledger_put(m, &entries[i]);
 	memory_write_end(m);
-	return r;
+	return 0;
 }
 
 static int ledger_fill(
@@ -276,8 +291,12 @@ int memory_store_open(
 	const struct store_options *options, struct store **ret, struct errtext *error)
 {
 	struct memory_store *m = calloc(1, sizeof(*m));
-	if (!m)
+	struct ledger_entry *ledger = m ? calloc(LEDGER_MAX, sizeof(*ledger)) : NULL;
+	if (!ledger) {
+		free(m);
 		return errtext_set(error, -ENOMEM, "No memory left for a store in memory");
+	}
+	m->ledger = ledger;
 	m->store.ops = &memory_ops;
 	m->read_only = options->read_only || options->peek;
 	m->clock = options->clock ? options->clock : clock_steady();

@@ -68,6 +68,11 @@ void listing_done(struct memory_listing *listing);
 int64_t memory_now(const struct memory_store *m); /* ms, by the store's clock */
 int memory_write_begin(struct memory_store *m); /* locks; or -EROFS without */
 void memory_write_end(struct memory_store *m); /* unlocks */
+/* Under the mutex, as part of a step: a line of the ledger; the two of a thread that came back. */
+void memory_ledger_say(struct memory_store *m, enum ledger_cause cause,
+	const struct thread_info *info, const char *id, const char *detail);
+void memory_ledger_back(
+	struct memory_store *m, const struct thread_info *was, const struct thread_info *now);
 
 /* memory_thread.c; under the mutex. */
 struct memory_thread *memory_thread_get(struct memory_store *m, uint64_t gen); /* NULL: gone */
@@ -85,7 +90,8 @@ int memory_thread_create(struct store *store, const struct thread_info *info, un
 	struct thread_info *ret);
 int memory_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,
 	int64_t time_ns, struct thread_info *ret);
-int memory_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns);
+int memory_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret);
 int memory_doc_read(
 	struct store *store, struct thread_ref ref, struct blob **ret, uint64_t *ret_revision);
 

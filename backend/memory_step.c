@@ -110,6 +110,8 @@ int step_commit(struct step *s, size_t used, struct thread_info *ret)
 	int r = s->revive ? memory_thread_take_name(s->store, thread) : 0;
 	if (r < 0)
 		return r;
+	if (s->revive)
+		memory_ledger_back(s->store, &thread->info, &s->info);
 	struct blob *doc = thread->doc;
 	thread->doc = s->doc;
 	s->doc = doc;

@@ -192,6 +192,7 @@ static int make_way(
 		return -EEXIST;
 	if (other->files.count > 0)
 		return -ENOTEMPTY;
+	memory_ledger_say(m, LEDGER_DELETED, &other->info, to, LEDGER_REPLACED);
 	memory_thread_erase(m, other);
 	return 0;
 }
@@ -200,6 +201,7 @@ static int thread_rename(struct memory_store *m, struct memory_thread *thread, c
 	bool replace, int64_t time_ns)
 {
 	bool live = memory_thread_is_live(m, thread);
+	const struct thread_info was = thread->info;
 	int r = make_way(m, thread, to, replace);
 	if (r < 0)
 		return r;
@@ -212,6 +214,10 @@ static int thread_rename(struct memory_store *m, struct memory_thread *thread, c
 	}
 	thread->info.ctime_ns = time_ns;
 	thread->info.revision = ++m->last_revision;
+	if (!live)
+		memory_ledger_back(m, &was, &thread->info);
+	else if (strcmp(was.id, to) != 0)
+		memory_ledger_say(m, LEDGER_RENAMED, &thread->info, was.id, to);
 	return r;
 }
 
@@ -232,7 +238,8 @@ int memory_thread_rename(struct store *store, struct thread_ref ref, const char 
 	return r;
 }
 
-int memory_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns)
+int memory_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret)
 {
 	struct memory_store *m = (struct memory_store *)store;
 	int r = memory_write_begin(m);
@@ -243,8 +250,12 @@ int memory_thread_remove(struct store *store, struct thread_ref ref, int64_t tim
 		r = -ENOENT;
 	else if (thread->files.count > 0)
 		r = -ENOTEMPTY;
-	else
+	if (r == 0) {
+		if (ret)
+			*ret = thread->info;
+		memory_ledger_say(m, LEDGER_DELETED, &thread->info, thread->info.id, "");
 		memory_thread_erase(m, thread);
+	}
 	memory_write_end(m);
 	return r;
 }

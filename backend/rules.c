@@ -2,6 +2,7 @@
 #include "rules.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 int rules_expect(uint64_t expect, uint64_t revision)
 {
@@ -65,6 +66,22 @@ void rules_set_file(struct file_info *info, const struct change *change, unsigne
 		blob_unref(info->meta);
 		info->meta = blob_ref(change->meta);
 	}
+}
+
+struct ledger_entry rules_line(enum ledger_cause cause, const struct thread_info *info,
+	const char *id, const char *detail, int64_t now_ms)
+{
+	struct ledger_entry line = {
+		.time_ms = now_ms,
+		.gen = info->gen,
+		.cause = cause,
+		.ttl_ms = info->ttl_ms,
+		.deadline_ms = info->deadline_ms,
+		.turns = cause == LEDGER_DELETED ? info->last_turn : info->turns,
+	};
+	snprintf(line.id, sizeof(line.id), "%s", id);
+	snprintf(line.detail, sizeof(line.detail), "%s", detail);
+	return line;
 }
 
 int rules_lost_none(struct store *store, uint64_t after_gen, struct lost_page *ret)

@@ -14,6 +14,10 @@ int64_t rules_deadline(int64_t now_ms, int64_t ttl_ms);
 void rules_set_thread(struct thread_info *info, const struct thread_change *change);
 void rules_set_doc(struct thread_info *info, const struct thread_change *change);
 
+/* A line of the ledger that a step enters at `now_ms`, of a thread called `id` before it. */
+struct ledger_entry rules_line(enum ledger_cause cause, const struct thread_info *info,
+	const char *id, const char *detail, int64_t now_ms);
+
 /* lost_next() of a store that nobody else writes into: there are none. */
 int rules_lost_none(struct store *store, uint64_t after_gen, struct lost_page *ret);
 

@@ -98,11 +98,12 @@ static int kept_thread_rename(struct store *s, struct thread_ref ref, const char
 	return rc;
 }
 
-static int kept_thread_remove(struct store *s, struct thread_ref ref, int64_t time_ns)
+static int kept_thread_remove(
+	struct store *s, struct thread_ref ref, int64_t time_ns, struct thread_info *ret)
 {
 	struct backup_change change;
 	begin(s, &change, ref);
-	int rc = store_thread_remove(real_of(s), ref, time_ns);
+	int rc = store_thread_remove(real_of(s), ref, time_ns, ret);
 	end(s, &change);
 	return rc;
 }

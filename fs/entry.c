@@ -256,13 +256,12 @@ static int thread_unmake(struct fs *fs, struct thread *thread)
 		return -ENOTEMPTY;
 	int64_t now = fs_now_ns(fs);
 	struct thread_info info;
-	int rc = store_thread_stat(fs->store, thread_ref(thread), &info);
-	if (!rc)
-		rc = store_thread_remove(fs->store, thread_ref(thread), now);
+	ledger_ready(fs);
+	int rc = store_thread_remove(fs->store, thread_ref(thread), now, &info);
 	if (rc < 0)
 		return rc;
 	info.turns = info.last_turn; /* it is empty now: what it once had is worth telling */
-	ledger_add(fs, LEDGER_DELETED, info.id, &info, NULL);
+	ledger_entered(fs, LEDGER_DELETED, info.id, &info, "");
 	fs_lock(fs);
 	thread_kill(fs, thread, false);
 	fs_unlock(fs);

@@ -175,7 +175,9 @@ static void say_restored(const char *name, const struct thread_info *info)
 static void restored(struct fs *fs, struct thread *thread, struct node *victim, const char *name,
 	const struct thread_info *info, int64_t now_ns)
 {
+	char former[STORE_NAME_MAX + 1];
 	fs_lock(fs);
+	snprintf(former, sizeof former, "%s", thread->id->text);
 	if (victim && victim != &thread->node)
 		thread_kill(fs, (struct thread *)victim, false);
 	thread_update(fs, thread, info);
@@ -185,7 +187,7 @@ static void restored(struct fs *fs, struct thread *thread, struct node *victim, 
 	expiry_add(fs, info->gen, info->deadline_ms);
 	fs_root_touch(fs, now_ns);
 	say_restored(name, info);
-	ledger_add(fs, LEDGER_RESTORED, name, info, info->id);
+	ledger_entered(fs, LEDGER_RESTORED, former, info, info->id);
 }
 
 static int restore_over(struct fs *fs, struct node *node, struct node *victim, const char *name,
@@ -197,6 +199,7 @@ static int restore_over(struct fs *fs, struct node *node, struct node *victim, c
 	if (victim && entry_has_drafts(fs, (struct thread *)victim))
 		return replace ? -ENOTEMPTY : -EEXIST;
 	int64_t now = fs_now_ns(fs);
+	ledger_ready(fs);
 	int rc = store_thread_rename(fs->store, thread_ref(thread), to, replace, now, &info);
 	if (rc == -EIO || rc == -ENOSPC || !rc)
 		fs_commit_ended(fs, rc);

@@ -77,7 +77,7 @@ void expiry_committed(
 	if (lay_there)
 		say_revived(fs, info);
 	if (back) {
-		ledger_add(fs, LEDGER_RESTORED, info->id, info, info->id);
+		ledger_entered(fs, LEDGER_RESTORED, info->id, info, info->id);
 		expiry_add(fs, info->gen, info->deadline_ms);
 		fs_root_touch(fs, fs_now_ns(fs));
 	}

@@ -209,35 +209,50 @@ static int begin(struct fs *fs, struct expiry *expiries, size_t *count)
 	return rc;
 }
 
-/* The line of an expiry. -ENOENT: the thread is erased already. */
+static struct ledger_entry line_make(struct fs *fs, enum ledger_cause cause, const char *id,
+	const struct thread_info *info, const char *detail)
+{
+	struct ledger_entry line = {
+		.time_ms = store_now_ms(fs->store),
+		.gen = info->gen,
+		.cause = cause,
+		.ttl_ms = info->ttl_ms,
+		.deadline_ms = info->deadline_ms,
+		.turns = info->turns,
+	};
+	snprintf(line.id, sizeof line.id, "%s", id);
+	snprintf(line.detail, sizeof line.detail, "%s", detail);
+	return line;
+}
+
+/* The line of an expiry. -ENOENT: the thread is erased already, or has come back: it is entered. */
 static int line_of(struct fs *fs, const struct expiry *expiry, struct ledger_entry *ret)
 {
 	struct thread_info info;
 	int rc = store_thread_stat(fs->store, (struct thread_ref){"", expiry->gen}, &info);
+	if (!rc && info.deadline_ms > store_now_ms(fs->store))
+		rc = -ENOENT;
 	if (rc < 0)
 		return rc;
-	*ret = (struct ledger_entry){
-		.time_ms = expiry->time_ms,
-		.gen = expiry->gen,
-		.cause = LEDGER_EXPIRED,
-		.ttl_ms = info.ttl_ms,
-		.deadline_ms = expiry->deadline_ms,
-		.turns = info.turns,
-	};
-	snprintf(ret->id, sizeof ret->id, "%s", info.id);
-	if (expiry->found)
-		snprintf(ret->detail, sizeof ret->detail, "while nothing was mounted");
+	*ret = line_make(fs, LEDGER_EXPIRED, info.id, &info,
+		expiry->found ? "while nothing was mounted" : "");
+	ret->time_ms = expiry->time_ms;
 	know_expired(fs->ledger, info.id);
 	return 0;
 }
 
-static int store_lines(struct fs *fs, const struct ledger_entry *lines, size_t count)
+static void copy_lines(struct fs *fs, const struct ledger_entry *lines, size_t count)
 {
 	const char *copy = fs->options->ledger_copy;
 	int rc = copy ? ledger_copy_add(copy, lines, count) : 0;
 	if (rc < 0)
 		log_warning("%s cannot be written: error %d; the ledger is in the store alone",
 			copy, -rc);
+}
+
+static int store_lines(struct fs *fs, const struct ledger_entry *lines, size_t count)
+{
+	copy_lines(fs, lines, count);
 	return fs->options->read_only ? -EROFS : store_ledger_add(fs->store, lines, count);
 }
 
@@ -395,34 +410,35 @@ void ledger_expired(struct fs *fs, uint64_t gen, int64_t deadline_ms)
 	metric_threads(&fs->metrics, -1, 1);
 }
 
-void ledger_add(struct fs *fs, enum ledger_cause cause, const char *id,
+void ledger_ready(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->ledger->lock);
+	bool begun = fs->ledger->begun;
+	pthread_mutex_unlock(&fs->ledger->lock);
+	if (!begun)
+		ledger_settle(fs);
+}
+
+void ledger_entered(struct fs *fs, enum ledger_cause cause, const char *id,
 	const struct thread_info *info, const char *detail)
 {
-	struct ledger_entry line = {
-		.time_ms = store_now_ms(fs->store),
-		.gen = info->gen,
-		.cause = cause,
-		.ttl_ms = info->ttl_ms,
-		.deadline_ms = info->deadline_ms,
-		.turns = info->turns,
-	};
-	snprintf(line.id, sizeof line.id, "%s", id);
-	snprintf(line.detail, sizeof line.detail, "%s", detail ? detail : "");
+	struct ledger_entry line = line_make(fs, cause, id, info, detail);
 	if (cause == LEDGER_DELETED) {
 		metric_add(&fs->metrics, METRIC_DELETES, 1);
 		metric_threads(&fs->metrics, -1, 0);
 	} else if (cause == LEDGER_RESTORED) {
 		metric_add(&fs->metrics, METRIC_RESTORES, 1);
 		metric_threads(&fs->metrics, 1, -1);
-	} else if (cause == LEDGER_LOST) {
-		metric_add(&fs->metrics, METRIC_LOSSES, 1);
-		metric_threads(&fs->metrics, -1, 0);
 	}
-	pthread_mutex_lock(&fs->ledger->lock);
-	bool begun = fs->ledger->begun;
-	pthread_mutex_unlock(&fs->ledger->lock);
-	if (!begun || cause == LEDGER_RESTORED) /* its expiry comes first */
-		ledger_settle(fs);
+	copy_lines(fs, &line, 1);
+}
+
+void ledger_lost(struct fs *fs, const struct thread_info *info)
+{
+	struct ledger_entry line = line_make(fs, LEDGER_LOST, info->id, info, "");
+	metric_add(&fs->metrics, METRIC_LOSSES, 1);
+	metric_threads(&fs->metrics, -1, 0);
+	ledger_ready(fs);
 	if (store_lines(fs, &line, 1) == 0)
 		return;
 	pthread_mutex_lock(&fs->ledger->lock);

@@ -24,12 +24,20 @@ void ledger_found(struct fs *fs, const struct thread_info *info);
 void ledger_expired(struct fs *fs, uint64_t gen, int64_t deadline_ms);
 
 /*
- * A thread was deleted, renamed (its former name is `id`, `detail` the new one), restored
- * (`detail`: under which name) or found to be lost. It is in the store, or the store refuses, when
- * this returns. Without any lock held; not from the expiry thread.
+ * Before a step that the store enters in the ledger itself: sees to it that the ledger has begun.
+ * Without any lock held; not from the expiry thread.
  */
-void ledger_add(struct fs *fs, enum ledger_cause cause, const char *id,
+void ledger_ready(struct fs *fs);
+
+/* After it: the line that the store has entered, for this machine's copy. Counts it, too. */
+void ledger_entered(struct fs *fs, enum ledger_cause cause, const char *id,
 	const struct thread_info *info, const char *detail);
+
+/*
+ * A thread was found to be lost. It is in the store, or the store refuses, when this returns.
+ * Without any lock held; not from the expiry thread.
+ */
+void ledger_lost(struct fs *fs, const struct thread_info *info);
 
 /* Returns when all that happened before is in the store, or the store has refused it. */
 void ledger_settle(struct fs *fs);

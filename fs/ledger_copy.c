@@ -142,10 +142,15 @@ int ledger_copy_add(const char *path, const struct ledger_entry *lines, size_t c
 	return 0;
 }
 
+/*
+ * What is the same in the store's line and in ours. Of a deleted or renamed one we may not have
+ * known the last deadline.
+ */
 uint64_t ledger_copy_hash(const struct ledger_entry *line)
 {
 	char text[2 * STORE_NAME_MAX + 128];
+	bool moved = line->cause == LEDGER_DELETED || line->cause == LEDGER_RENAMED;
 	snprintf(text, sizeof text, "%d %" PRIu64 " %" PRId64 " %s %s", (int)line->cause, line->gen,
-		line->deadline_ms, line->id, line->detail);
+		moved ? 0 : line->deadline_ms, line->id, line->detail);
 	return state_hash(text);
 }

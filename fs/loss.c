@@ -7,6 +7,6 @@
 /* The store has said so in the log. */
 void loss_told(struct fs *fs, const struct thread_info *info)
 {
-	ledger_add(fs, LEDGER_LOST, info->id, info, NULL);
+	ledger_lost(fs, info);
 	forget_thread(fs, info->gen);
 }

@@ -66,8 +66,9 @@ CALL(thread_rename,
 	(struct store * s, struct thread_ref ref, const char *to, bool replace, int64_t time_ns,
 		struct thread_info *ret),
 	(p->real, ref, to, replace, time_ns, ret))
-CALL(thread_remove, (struct store * s, struct thread_ref ref, int64_t time_ns),
-	(p->real, ref, time_ns))
+CALL(thread_remove,
+	(struct store * s, struct thread_ref ref, int64_t time_ns, struct thread_info *ret),
+	(p->real, ref, time_ns, ret))
 CALL(doc_read, (struct store * s, struct thread_ref ref, struct blob **ret, uint64_t *ret_revision),
 	(p->real, ref, ret, ret_revision))
 CALL(file_stat, (struct store * s, struct thread_ref ref, const char *name, struct file_info *ret),

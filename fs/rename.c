@@ -65,6 +65,8 @@ static int rename_thread(struct fs *fs, const char *name, const char *to, unsign
 	if (!rc && victim && entry_has_drafts(fs, (struct thread *)victim))
 		rc = flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY;
 	if (!rc)
+		ledger_ready(fs);
+	if (!rc)
 		rc = store_thread_rename(fs->store, thread_ref((struct thread *)node), to,
 			!(flags & RENAME_NOREPLACE), now, &info);
 	fs_lock(fs);
@@ -86,8 +88,8 @@ static int rename_thread(struct fs *fs, const char *name, const char *to, unsign
 	if (!replaced.gen && !strcmp(name, to))
 		return 0;
 	if (replaced.gen)
-		ledger_add(fs, LEDGER_DELETED, to, &replaced, "an empty one, replaced by a rename");
-	ledger_add(fs, LEDGER_RENAMED, name, &info, to);
+		ledger_entered(fs, LEDGER_DELETED, to, &replaced, LEDGER_REPLACED);
+	ledger_entered(fs, LEDGER_RENAMED, name, &info, to);
 	return 0;
 }
 

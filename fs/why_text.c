@@ -1,6 +1,8 @@
 /* What became of a thread: the facts out of the store and its ledger, then the words. */
 #include "why_text.h"
 
+#include "ledger_copy.h"
+
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 500, RENAMES_MAX = 8 };
+enum { PAGE = 500, RENAMES_MAX = 8, STORED_MAX = 32 };
 
 /* All that is known of one id. */
 struct facts {
@@ -22,6 +24,8 @@ struct facts {
 	struct thread_info info; /* of the live one, or of the one in grace */
 	bool told; /* the ledger has a line about it; the last one is: */
 	struct ledger_entry last;
+	uint64_t stored[STORED_MAX]; /* the store's lines about it, hashed; the last ones, a ring */
+	size_t stored_count;
 	int64_t found_ms; /* when a mount first saw that the one in grace had expired; 0: unknown */
 	int64_t began_ms; /* what the ledger knows goes back to then; 0: it is empty */
 	bool dropped; /* older lines were dropped */
@@ -45,8 +49,20 @@ static void take_line(struct facts *facts, const struct ledger_entry *line)
 		facts->began_ms = line->time_ms;
 		facts->dropped = line->cause != LEDGER_BEGAN;
 	}
-	if (line->cause != LEDGER_BEGAN && !strcmp(line->id, facts->id))
-		take_news(facts, line);
+	if (line->cause == LEDGER_BEGAN || strcmp(line->id, facts->id) != 0)
+		return;
+	facts->stored[facts->stored_count++ % STORED_MAX] = ledger_copy_hash(line);
+	take_news(facts, line);
+}
+
+/* This machine's line of what the store tells itself has a slightly different time. */
+static bool is_stored(const struct facts *facts, const struct ledger_entry *line)
+{
+	uint64_t hash = ledger_copy_hash(line);
+	for (size_t i = 0; i < facts->stored_count && i < STORED_MAX; i++)
+		if (facts->stored[i] == hash)
+			return true;
+	return false;
 }
 
 static int read_ledger(struct facts *facts)
@@ -69,7 +85,8 @@ static int read_ledger(struct facts *facts)
 	for (size_t i = 0; i < facts->context->copy_count; i++) {
 		const struct ledger_entry *line = &facts->context->copy[i];
 		if (!strcmp(line->id, facts->id) &&
-			(!facts->told || line->time_ms > facts->last.time_ms))
+			(!facts->told || line->time_ms > facts->last.time_ms) &&
+			!is_stored(facts, line))
 			take_news(facts, line);
 	}
 	return 0;
@@ -273,6 +290,7 @@ static void say_renamed(FILE *out, const struct facts *facts)
 		}
 		next.id = name;
 		next.told = false;
+		next.stored_count = 0;
 		if (read_ledger(&next) < 0 || !next.told || next.last.cause != LEDGER_RENAMED ||
 			next.last.seq <= facts->last.seq)
 			break;

@@ -164,7 +164,8 @@ int sqlite_thread_create(struct store *store, const struct thread_info *info, un
 	struct thread_info *ret);
 int sqlite_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,
 	int64_t time_ns, struct thread_info *ret);
-int sqlite_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns);
+int sqlite_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret);
 int sqlite_doc_read(
 	struct store *store, struct thread_ref ref, struct blob **ret, uint64_t *ret_revision);
 int sqlite_file_stat(
@@ -189,8 +190,10 @@ int sqlite_claim(struct store *store, struct thread_ref ref, const char *name);
 void sqlite_unclaim(struct store *store, struct thread_ref ref, const char *name);
 int sqlite_purge(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_purged);
 int sqlite_ledger_add(struct store *store, const struct ledger_entry *entries, size_t count);
-/* One line as part of another step. 0 or -errno. */
-int ledger_put(struct txn *txn, const struct ledger_entry *entry);
+/* As part of a step: a line of the ledger; the two of a thread that came back. 0 or -errno. */
+int ledger_say(struct txn *txn, enum ledger_cause cause, const struct thread_info *info,
+	const char *id, const char *detail);
+int ledger_back(struct txn *txn, const struct thread_info *was, const struct thread_info *now);
 int sqlite_ledger_list(
 	struct store *store, uint64_t after_seq, size_t limit, struct ledger_page *ret);
 int sqlite_usage(struct store *store, struct store_usage *ret);

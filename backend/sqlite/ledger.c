@@ -1,6 +1,7 @@
 /* The ledger of threads that went. */
 #include "inside.h"
 #include "row.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static int ledger_trim(struct conn *conn, uint64_t seq)
 	return conn_run(conn, stmt, NULL);
 }
 
-int ledger_put(struct txn *txn, const struct ledger_entry *entry)
+static int ledger_put(struct txn *txn, const struct ledger_entry *entry)
 {
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
 	struct ledger_entry e = *entry;
@@ -72,6 +73,47 @@ int ledger_put(struct txn *txn, const struct ledger_entry *entry)
 	return rc < 0 || e.seq <= LEDGER_MAX ? rc : ledger_trim(txn->conn, e.seq);
 }
 
+int ledger_say(struct txn *txn, enum ledger_cause cause, const struct thread_info *info,
+	const char *id, const char *detail)
+{
+	const struct ledger_entry line = rules_line(cause, info, id, detail, txn->now_ms);
+
+	return ledger_put(txn, &line);
+}
+
+/* 1: that it expired then is entered; 0: not, or so long ago that the line is dropped. */
+static int has_expiry(struct txn *txn, const struct thread_info *info)
+{
+	CLEAN_STMT sqlite3_stmt *stmt = NULL;
+	int rc = conn_stmt(txn->conn, STMT_LEDGER_EXPIRY, &stmt);
+
+	if (rc < 0)
+		return rc;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)info->gen);
+	sqlite3_bind_int(stmt, 2, LEDGER_EXPIRED);
+	sqlite3_bind_int64(stmt, 3, info->deadline_ms);
+	return conn_step(txn->conn, stmt, info->id);
+}
+
+int ledger_back(struct txn *txn, const struct thread_info *was, const struct thread_info *now)
+{
+	int rc = has_expiry(txn, was);
+
+	if (rc == 0)
+		rc = ledger_say(txn, LEDGER_EXPIRED, was, was->id, "");
+	return rc < 0 ? rc : ledger_say(txn, LEDGER_RESTORED, now, was->id, now->id);
+}
+
+/* The step that brought it back has entered it. */
+static bool has_come_back(struct txn *txn, const struct ledger_entry *line)
+{
+	struct thread_info info;
+
+	return line->cause == LEDGER_EXPIRED &&
+	       thread_get(txn->store, txn->conn, line->gen, &info) == 0 &&
+	       info.deadline_ms > line->deadline_ms;
+}
+
 struct lines {
 	const struct ledger_entry *entries;
 	size_t count;
@@ -83,7 +125,8 @@ static int add_body(struct txn *txn, void *arg)
 	int rc = 0;
 
 	for (size_t i = 0; i < lines->count && rc >= 0; i++)
-		rc = ledger_put(txn, &lines->entries[i]);
+		if (!has_come_back(txn, &lines->entries[i]))
+			rc = ledger_put(txn, &lines->entries[i]);
 	return rc < 0 ? rc : 0;
 }
 

@@ -127,21 +127,6 @@ static int erase_mark(struct txn *txn, const struct thread_info *info)
 	return rc < 0 ? rc : conn_run(txn->conn, stmt, info->id);
 }
 
-static int erase_say(struct txn *txn, const struct thread_info *info)
-{
-	struct ledger_entry entry = {
-		.time_ms = txn->now_ms,
-		.gen = info->gen,
-		.cause = LEDGER_PURGED,
-		.ttl_ms = info->ttl_ms,
-		.deadline_ms = info->deadline_ms,
-		.turns = info->turns,
-	};
-
-	memcpy(entry.id, info->id, sizeof(entry.id));
-	return ledger_put(txn, &entry);
-}
-
 static int erase_body(struct txn *txn, void *arg)
 {
 	struct erase *e = arg;
@@ -163,7 +148,7 @@ static int erase_body(struct txn *txn, void *arg)
 	if (rc >= 0)
 		rc = erase_run(txn, STMT_THREAD_DROP, &info, 0);
 	if (rc >= 0)
-		rc = erase_say(txn, &info);
+		rc = ledger_say(txn, LEDGER_PURGED, &info, info.id, "");
 	txn->threads--;
 	e->erased++; /* a thread without files counts too: 0 means that nothing was left */
 	return rc < 0 ? rc : 0;

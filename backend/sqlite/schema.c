@@ -68,6 +68,8 @@ const char *const schema_stmt_sql[STMT_COUNT] = {
 	[STMT_LEDGER_ADD] = "INSERT INTO ledger(seq, time_ms, gen, id, cause, detail, ttl_ms,"
 			    " deadline_ms, turns, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
 			    " ?9, ?10)",
+	[STMT_LEDGER_EXPIRY] = "SELECT 1 FROM ledger WHERE gen = ?1 AND cause = ?2"
+			       " AND deadline_ms = ?3 LIMIT 1",
 	[STMT_LEDGER_TRIM] = "DELETE FROM ledger WHERE seq <= ?1",
 	[STMT_LEDGER_LAST] = "SELECT max(seq) FROM ledger",
 	[STMT_LEDGER_LIST] = "SELECT seq, time_ms, gen, id, cause, detail, ttl_ms, deadline_ms,"

@@ -72,6 +72,7 @@ static int step_revive(struct step *step, bool live, unsigned flags)
 
 	if (rc != -ENOENT)
 		return rc; /* 0: its id has been taken since; the change is made where it lies */
+	step->revived = true;
 	step->info.life++;
 	step->info.deadline_ms = rules_deadline(txn->now_ms, step->info.ttl_ms);
 	return 0;
@@ -90,6 +91,7 @@ int step_open(struct step *step, struct txn *txn, struct thread_ref ref,
 		return rc;
 	bool live = thread_is_live(&step->info, txn->now_ms);
 
+	step->was = step->info;
 	if (!live && !(flags & STORE_REVIVE))
 		return -ENOENT;
 	rc = revision_take(txn, count + 1, &step->info.revision);
@@ -116,7 +118,9 @@ int step_save(struct step *step)
 		txn->due_ms = step->info.deadline_ms;
 	rc = conn_error(
 		txn->conn, thread_row_bind(stmt, &step->info, THREAD_ROW_KEPT), step->info.id);
-	return rc < 0 ? rc : conn_run(txn->conn, stmt, step->info.id);
+	if (rc == 0)
+		rc = conn_run(txn->conn, stmt, step->info.id);
+	return rc == 0 && step->revived ? ledger_back(txn, &step->was, &step->info) : rc;
 }
 
 void step_count(struct step *step, const char *name, uint64_t size, int sign)

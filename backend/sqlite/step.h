@@ -7,6 +7,8 @@
 struct step {
 	struct txn *txn;
 	struct thread_info info; /* as it will be */
+	struct thread_info was; /* if it comes back to life: how it lay there */
+	bool revived;
 };
 
 /*

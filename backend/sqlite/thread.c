@@ -94,34 +94,54 @@ static int make_way(struct txn *txn, const struct rename *r)
 
 	if (rc == -ENOENT || (rc == 0 && other.gen == r->ref.gen))
 		return 0;
+	if (rc == 0)
+		rc = r->replace ? thread_erase(txn, &other) : -EEXIST;
+	return rc < 0 ? rc : ledger_say(txn, LEDGER_DELETED, &other, r->to, LEDGER_REPLACED);
+}
+
+static int rename_save(struct txn *txn, const struct thread_info *info)
+{
+	CLEAN_STMT sqlite3_stmt *stmt = NULL;
+	int rc = conn_stmt(txn->conn, STMT_THREAD_SET_ID, &stmt);
+
 	if (rc < 0)
 		return rc;
-	return r->replace ? thread_erase(txn, &other) : -EEXIST;
+	rc = conn_error(txn->conn, thread_row_bind(stmt, info, THREAD_ROW_KEPT), info->id);
+	return rc < 0 ? rc : conn_run(txn->conn, stmt, info->id);
+}
+
+static int rename_say(struct txn *txn, const struct thread_info *was, const struct thread_info *now)
+{
+	if (!thread_is_live(was, txn->now_ms))
+		return ledger_back(txn, was, now);
+	if (strcmp(was->id, now->id) == 0)
+		return 0;
+	return ledger_say(txn, LEDGER_RENAMED, now, was->id, now->id);
 }
 
 static int rename_body(struct txn *txn, void *arg)
 {
-	CLEAN_STMT sqlite3_stmt *stmt = NULL;
 	struct rename *r = arg;
-	int rc = thread_get(txn->store, txn->conn, r->ref.gen, &r->info);
+	struct thread_info was;
+	int rc = thread_get(txn->store, txn->conn, r->ref.gen, &was);
 
 	if (rc == 0)
 		rc = make_way(txn, r);
-	if (rc == 0)
-		rc = revision_take(txn, 1, &r->info.revision);
-	if (rc == 0)
-		rc = conn_stmt(txn->conn, STMT_THREAD_SET_ID, &stmt);
 	if (rc < 0)
 		return rc;
-	if (!thread_is_live(&r->info, txn->now_ms)) {
+	r->info = was;
+	rc = revision_take(txn, 1, &r->info.revision);
+	if (rc < 0)
+		return rc;
+	if (!thread_is_live(&was, txn->now_ms)) {
 		r->info.life++;
 		r->info.deadline_ms = rules_deadline(txn->now_ms, r->info.ttl_ms);
 		txn->due_ms = r->info.deadline_ms;
 	}
 	strcpy(r->info.id, r->to);
 	r->info.ctime_ns = r->time_ns;
-	rc = conn_error(txn->conn, thread_row_bind(stmt, &r->info, THREAD_ROW_KEPT), r->info.id);
-	return rc < 0 ? rc : conn_run(txn->conn, stmt, r->info.id);
+	rc = rename_save(txn, &r->info);
+	return rc < 0 ? rc : rename_say(txn, &was, &r->info);
 }
 
 int sqlite_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,
@@ -138,20 +158,30 @@ int sqlite_thread_rename(struct store *store, struct thread_ref ref, const char 
 	return rc;
 }
 
+struct removal {
+	struct thread_ref ref;
+	struct thread_info info;
+};
+
 static int remove_body(struct txn *txn, void *arg)
 {
-	const struct thread_ref *ref = arg;
-	struct thread_info info;
-	int rc = thread_get(txn->store, txn->conn, ref->gen, &info);
+	struct removal *r = arg;
+	int rc = thread_get(txn->store, txn->conn, r->ref.gen, &r->info);
 
-	if (rc < 0)
-		return rc;
-	return thread_is_live(&info, txn->now_ms) ? thread_erase(txn, &info) : -ENOENT;
+	if (rc == 0)
+		rc = thread_is_live(&r->info, txn->now_ms) ? thread_erase(txn, &r->info) : -ENOENT;
+	return rc < 0 ? rc : ledger_say(txn, LEDGER_DELETED, &r->info, r->info.id, "");
 }
 
-int sqlite_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns)
+int sqlite_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret)
 {
-	return commit_body(sqlite_store(store), remove_body, &ref, true, ref.id);
+	struct removal removal = {.ref = ref};
+	int rc = commit_body(sqlite_store(store), remove_body, &removal, true, ref.id);
+
+	if (rc == 0 && ret)
+		*ret = removal.info;
+	return rc;
 }
 
 /*

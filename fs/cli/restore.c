@@ -92,23 +92,6 @@ static int restore_in_mount(const char *mountpoint, const struct wish *wish)
 	return say_restored(wish, expires);
 }
 
-/* A line for `turnfs why`; that it is missing is no reason to fail. */
-static void enter(struct store *store, const struct wish *wish, const struct thread_info *info)
-{
-	struct ledger_entry entry = {
-		.time_ms = store_now_ms(store),
-		.gen = info->gen,
-		.cause = LEDGER_RESTORED,
-		.ttl_ms = info->ttl_ms,
-		.deadline_ms = info->deadline_ms,
-		.turns = info->turns,
-	};
-	snprintf(entry.id, sizeof entry.id, "%s", wish->id);
-	snprintf(entry.detail, sizeof entry.detail, "%s", wish->as);
-	if (store_ledger_add(store, &entry, 1) < 0)
-		cli_warn("%s is restored; the ledger has no line of it", wish->id);
-}
-
 static int restore_in(struct store *store, const struct wish *wish)
 {
 	struct expired_names names;
@@ -128,7 +111,6 @@ static int restore_in(struct store *store, const struct wish *wish)
 	if (rc < 0)
 		return say_failed(
 			wish, rc, rc == -ENOENT && !store_thread_find(store, wish->id, &info));
-	enter(store, wish, &info);
 	if (info.deadline_ms != STORE_DEADLINE_NEVER)
 		text_time_ns(info.deadline_ms * 1000000, expires);
 	return say_restored(wish, expires);

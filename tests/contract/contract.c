@@ -351,8 +351,9 @@ int main(int argc, char **argv)
 	if (contract_backend->server)
 		server_socket = server_start(contract_backend->server);
 	int failed = contract_threads() + contract_files() + contract_renames() +
-		     contract_appends() + contract_time() + contract_purge() + contract_store() +
-		     contract_restart() + contract_concurrent() + contract_shared();
+		     contract_appends() + contract_time() + contract_purge() + contract_ledger() +
+		     contract_store() + contract_restart() + contract_concurrent() +
+		     contract_shared();
 	server_stop();
 	return failed ? 1 : 0;
 }

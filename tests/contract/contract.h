@@ -58,6 +58,7 @@ int contract_renames(void);
 int contract_appends(void);
 int contract_time(void);
 int contract_purge(void);
+int contract_ledger(void);
 int contract_store(void);
 int contract_restart(void);
 int contract_concurrent(void);

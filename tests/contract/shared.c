@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { HEARD_MAX = 64, WAIT_MS = 5000 };
 
@@ -190,6 +191,18 @@ static void test_W6__append__passes_over_what_the_other_has_claimed(void **state
 	other_close(other);
 }
 
+/* The ids that the other handle lists as live: it knows those then. */
+static void assert_threads_of(struct other *other, const char *ids)
+{
+	struct thread_page page;
+	char seen[256] = "";
+	assert_int_equal(store_thread_list(other->store, THREAD_LIVE, 0, 10, &page), 0);
+	for (size_t i = 0; i < page.count; i++)
+		strcat(strcat(seen, page.items[i].id), " ");
+	thread_page_done(&page);
+	assert_string_equal(seen, ids);
+}
+
 static void test_R5__a_thread_whose_data_is_gone__EIO_and_told(void **state)
 {
 	struct fixture *f = *state;
@@ -221,6 +234,7 @@ static void test_R5__a_store_that_was_flushed__EIO_until_the_deadline(void **sta
 	put(f, &thread, "x", "text");
 	assert_int_equal(store_thread_find(other->store, "a", &info), 0);
 	server_command("FLUSHALL");
+	assert_int_equal(store_thread_stat(other->store, ref_of(&thread), &info), -EIO); /* now */
 	assert_hears(other, NOTICE_DATA_LOST, thread.gen, "");
 	assert_int_equal(store_thread_find(other->store, "a", &info), -EIO);
 	assert_int_equal(store_thread_stat(other->store, ref_of(&thread), &info), -EIO);
@@ -230,6 +244,79 @@ static void test_R5__a_store_that_was_flushed__EIO_until_the_deadline(void **sta
 	assert_non_null(strstr(health.problem, "flushed"));
 	advance_ms(f, HOUR_MS);
 	assert_int_equal(store_thread_find(other->store, "a", &info), -ENOENT);
+	other_close(other);
+}
+
+/* Their own keys are there, and all that is known of them is in one that is not. */
+static void test_R5__rows_of_threads_are_gone__EIO_until_the_deadline(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info a = make_thread(f, "a"), b = make_thread(f, "b"), info;
+	struct thread_info removed = make_thread(f, "removed");
+	struct blob *text = NULL;
+	put(f, &a, "x", "text");
+	assert_threads_of(other, "a b removed ");
+	assert_int_equal(store_thread_remove(f->store, ref_of(&removed), 1, NULL), 0);
+	server_command("DEL %sthreads", f->prefix);
+	assert_int_equal(store_thread_find(other->store, "removed", &info), -ENOENT);
+	assert_int_equal(store_thread_find(other->store, "a", &info), -EIO);
+	assert_hears(other, NOTICE_DATA_LOST, a.gen, "");
+	assert_hears(other, NOTICE_DATA_LOST, b.gen, ""); /* nobody has asked for it */
+	assert_int_equal(store_thread_stat(other->store, ref_of(&b), &info), -EIO);
+	assert_int_equal(
+		store_file_read(f->store, ref_of(&a), "x", &text, &(struct file_info){0}), -EIO);
+	assert_int_equal(store_thread_find(other->store, "never", &info), -ENOENT);
+	assert_threads(f, THREAD_LIVE, 10, "");
+	make_thread(f, "c");
+	assert_threads(f, THREAD_LIVE, 10, "c ");
+	advance_ms(f, HOUR_MS);
+	assert_int_equal(store_thread_find(other->store, "a", &info), -ENOENT);
+	assert_int_equal(store_thread_stat(f->store, ref_of(&b), &info), -ENOENT);
+	other_close(other);
+}
+
+static void test_R5__listing__finds_rows_that_are_gone(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info a = make_thread(f, "a");
+	assert_threads_of(other, "a ");
+	server_command("DEL %sthreads", f->prefix);
+	assert_threads_of(other, "");
+	assert_hears(other, NOTICE_DATA_LOST, a.gen, "");
+	other_close(other);
+}
+
+static bool says_flushed(struct other *other)
+{
+	struct store_health health;
+	assert_int_equal(store_health(other->store, false, &health), 0);
+	return strstr(health.problem, "flushed");
+}
+
+/* A server that was flushed may be away again, or answer with an error, when it is asked what is
+ * left. */
+static void test_R5__what_is_lost_cannot_be_read__it_is_looked_for_again(void **state)
+{
+	struct fixture *f = *state;
+	needs_server(f);
+	struct other *other = other_open(f);
+	struct thread_info a = make_thread(f, "a");
+	assert_threads_of(other, "a ");
+	forget(other);
+	server_command("DEL %sgens", f->prefix);
+	server_command("SET %sthreads garbage", f->prefix);
+	server_command("SET %sepoch another", f->prefix);
+	for (int i = 0; i < WAIT_MS && !says_flushed(other); i++)
+		usleep(1000);
+	assert_true(says_flushed(other));
+	server_command("DEL %sthreads", f->prefix);
+	server_command("CLIENT KILL TYPE normal");
+	server_command("CLIENT KILL TYPE pubsub");
+	assert_hears(other, NOTICE_DATA_LOST, a.gen, "");
 	other_close(other);
 }
 
@@ -428,7 +515,7 @@ static void test_W9__a_server_without_memory__lets_what_is_there_be_removed(void
 	int appended =
 		store_append(f->store, ref_of(&thread), NULL, &turn, 1, STORE_RENEW, NULL, &number);
 	int removed = try_remove(f, &thread, "x", STORE_REVISION_ANY);
-	int gone = store_thread_remove(f->store, ref_of(&empty), 1);
+	int gone = store_thread_remove(f->store, ref_of(&empty), 1, NULL);
 	advance_ms(f, 30 * HOUR_MS);
 	size_t purged = 0;
 	int rc = store_purge(f->store, 0, 100, &purged);
@@ -461,6 +548,9 @@ int contract_shared(void)
 		CONTRACT_TEST(test_W6__append__passes_over_what_the_other_has_claimed),
 		CONTRACT_TEST(test_R5__a_thread_whose_data_is_gone__EIO_and_told),
 		CONTRACT_TEST(test_R5__a_store_that_was_flushed__EIO_until_the_deadline),
+		CONTRACT_TEST(test_R5__rows_of_threads_are_gone__EIO_until_the_deadline),
+		CONTRACT_TEST(test_R5__listing__finds_rows_that_are_gone),
+		CONTRACT_TEST(test_R5__what_is_lost_cannot_be_read__it_is_looked_for_again),
 		CONTRACT_TEST(test_M5__a_store_that_was_flushed__numbers_do_not_begin_again),
 		CONTRACT_TEST(test_T6__a_thread__has_keys_that_the_server_erases),
 		CONTRACT_TEST(

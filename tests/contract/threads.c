@@ -71,7 +71,7 @@ static void test_W1__find_of_what_never_was__ENOENT(void **state)
 	struct thread_ref nobody = {.id = "a", .gen = 424242};
 	assert_int_equal(store_thread_find(f->store, "a", &info), -ENOENT);
 	assert_int_equal(store_thread_stat(f->store, nobody, &info), -ENOENT);
-	assert_int_equal(store_thread_remove(f->store, nobody, 1), -ENOENT);
+	assert_int_equal(store_thread_remove(f->store, nobody, 1, NULL), -ENOENT);
 	assert_int_equal(store_thread_rename(f->store, nobody, "b", true, 1, &info), -ENOENT);
 }
 
@@ -96,9 +96,10 @@ static void test_W10__remove__only_without_files(void **state)
 	struct fixture *f = *state;
 	struct thread_info thread = make_thread(f, "a"), info;
 	put(f, &thread, "000001-user.md", "x");
-	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), now_ns(f)), -ENOTEMPTY);
+	assert_int_equal(
+		store_thread_remove(f->store, ref_of(&thread), now_ns(f), NULL), -ENOTEMPTY);
 	assert_int_equal(try_remove(f, &thread, "000001-user.md", STORE_REVISION_ANY), 0);
-	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), now_ns(f)), 0);
+	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), now_ns(f), NULL), 0);
 	assert_int_equal(store_thread_find(f->store, "a", &info), -ENOENT);
 	assert_int_equal(store_thread_stat(f->store, ref_of(&thread), &info), -ENOENT);
 	assert_threads(f, THREAD_GRACE, 10, "");
@@ -115,7 +116,7 @@ static void test_W10__remove__the_document_does_not_count(void **state)
 	struct thread_change all = {
 		.set = SET_DOC, .doc = {.expect = STORE_REVISION_ANY, .text = text}};
 	assert_int_equal(store_apply(f->store, ref_of(&thread), &all, NULL, 0, 0, &thread), 0);
-	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), now_ns(f)), 0);
+	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), now_ns(f), NULL), 0);
 }
 
 static void test_W11__rename__keeps_everything_but_the_name(void **state)

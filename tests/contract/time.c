@@ -32,7 +32,7 @@ static void test_T1__after_the_deadline__nothing_changes_it(void **state)
 	assert_int_equal(try_remove(f, &thread, "x", STORE_REVISION_ANY), -ENOENT);
 	assert_int_equal(try_append(f, &thread, "user", "z", STORE_RENEW, &number), -ENOENT);
 	assert_int_equal(store_claim(f->store, ref_of(&thread), "z"), -ENOENT);
-	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), 1), -ENOENT);
+	assert_int_equal(store_thread_remove(f->store, ref_of(&thread), 1, NULL), -ENOENT);
 	assert_names(f, &thread, 10, "x ");
 }
 

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -37,7 +38,7 @@ enum record { REC_MAKE = 1, REC_WRITE, REC_SYNC, REC_SYNCED, REC_TRUNCATE, REC_U
 struct control {
 	_Atomic uint32_t armed;
 	uint32_t ops, kinds; /* bits: which calls on which files */
-	int32_t error; /* errno; 0: writes come out short */
+	int32_t error; /* errno; 0: writes come out short; -1: the process is killed instead */
 	uint32_t per_million; /* 0: by count */
 	uint32_t torn; /* a write that fails has written a part */
 	uint64_t seed;
@@ -148,6 +149,8 @@ static int fault(enum op op, enum kind kind, uint64_t *ret_dice)
 	}
 	control->injected++;
 	control->injected_by[op]++;
+	if (control->error < 0)
+		kill(getpid(), SIGKILL);
 	return 1;
 }
 

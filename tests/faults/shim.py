@@ -10,6 +10,7 @@ import harness
 SOURCE = pathlib.Path(__file__).with_name("faults.c")
 OPS = ("open", "read", "write", "sync", "truncate", "mmap", "unlink", "rename")
 KINDS = {"db": 1, "wal": 2, "shm": 3, "lock": 4, "other": 5, "folder": 6}
+KILLED = -1  # in the place of an errno: the daemon is killed at that call
 FIELDS = {  # of struct control
     "armed": ("I", 0),
     "ops": ("I", 4),

@@ -272,7 +272,7 @@ static void change(struct store *store, struct thread_ref ref)
 			.to = "x",
 			.to_expect = STORE_REVISION_ANY}};
 	store_apply(store, ref, NULL, changes, 2, STORE_RENEW, &info);
-	store_thread_remove(store, ref, 1);
+	store_thread_remove(store, ref, 1, NULL);
 	blob_unref(content);
 }
 

@@ -292,6 +292,24 @@ def test_W10__rm_r__takes_the_whole_thread(server, lmnt, tool):
     assert b"deleted" in read(lmnt / ".turnfs" / "why" / thread)
 
 
+def test_R4__removed_on_one_of_two_mounts__is_entered_once(server, mount, tool, kind):
+    """The other one sees a thread go before its deadline, and nothing that says who took it but the ledger."""
+    a, b = (mount(server.url, options(kind)) for _ in range(2))
+    ours, theirs = tool.create(), tool.create()
+    for thread in (ours, theirs):
+        wait_until(lambda: (a / thread).is_dir() and (b / thread).is_dir(), 2)
+    assert os.system(f"rm -r {a / ours}") == 0
+    wait_until(lambda: not (b / ours).exists(), 2)
+    tool.client.delete(tool.key(theirs))
+
+    def entered():
+        lines = [json.loads(line) for line in read(b / ".turnfs" / "ledger.jsonl").decode().splitlines()]
+        return [(e["id"], e["detail"]) for e in lines if e["cause"] == "deleted"]
+
+    wait_until(lambda: theirs in dict(entered()), 3)  # what was seen to go before is entered by then
+    assert entered() == [(ours, None), (theirs, "by the chat server or another program")]
+
+
 def test_N2__a_turn_is_created_by_name__numbers_must_follow(lmnt, tool):
     thread = tool.create()
     wait_until(lambda: (lmnt / thread).is_dir(), 1)

@@ -67,6 +67,17 @@ def test_R3__expired_while_no_mount_was_there__said_so(server, mount):
     assert re.search(r"expired|while (no mount|nothing)", text), text
 
 
+def test_R3__renamed_again_and_again__why_leads_to_the_last_name(rmnt):
+    """The store has each line, and this machine's copy of the ledger too."""
+    names = [f"name{i}" for i in range(5)]
+    known_thread(rmnt, names[0])
+    for old, new in zip(names, names[1:]):
+        os.rename(rmnt / old, rmnt / new)
+    said = first_line(rmnt, names[0])
+    assert said.split(" to ", 1)[1].startswith("name1. It is called name2 since. It is called name3 since."), said
+    assert "That one is live" in said
+
+
 def test_R4__ledger__has_what_either_mount_did_once(pair):
     a, b = pair
     for i in range(6):
@@ -243,3 +254,21 @@ def test_R5__numbers_and_revisions_after_an_older_dump__are_never_served_from_a_
     assert b"lost" not in read(thread / "@transcript.jsonl")
     write(thread / ONE, "edited")
     assert read(thread / ONE) == b"edited"
+
+
+def test_R5__rows_of_all_threads_deleted_in_redis__EIO_and_why_says_lost(pair, server):
+    """The threads' own keys are there, and all that says so is in one that is not."""
+    a, b = pair
+    thread = known_thread(a, "some-thread")
+    there = seen(b / "some-thread" / ONE).parent
+    removed = known_thread(a, "removed")
+    seen(b / "removed" / ONE)
+    remove(removed)
+    gone(b / "removed")
+    server.cli("DEL", "turnfs:threads")
+    for mnt, path in ((a, thread), (b, there)):
+        assert "lost" in first_line(mnt, "some-thread")
+        soon(lambda: is_lost(path), "EIO")
+        assert "deleted at" in first_line(mnt, "removed")
+        soon(lambda: [e["cause"] for e in ledger(mnt) if e["id"] == "some-thread"] == ["lost"], ledger(mnt))
+    assert read(known_thread(a, "new") / ONE) == b"kept so far"

@@ -369,7 +369,8 @@ static void test_C2__peek__reads_beside_a_mount_and_after_it(void **state)
 	assert_int_equal(try_open(f, &options, &error), 0);
 	assert_int_equal(read_turn(f->store, &thread, "000001-user.md"), 0);
 	assert_int_equal(
-		store_thread_remove(f->store, (struct thread_ref){"t", thread.gen}, 0), -EROFS);
+		store_thread_remove(f->store, (struct thread_ref){"t", thread.gen}, 0, NULL),
+		-EROFS);
 	close_store(f);
 	store_close(mount);
 	assert_int_equal(try_open(f, &options, &error), 0);

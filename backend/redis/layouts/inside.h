@@ -243,7 +243,8 @@ int layout_thread_create(struct store *store, const struct thread_info *info, un
 	struct thread_info *ret);
 int layout_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,
 	int64_t time_ns, struct thread_info *ret);
-int layout_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns);
+int layout_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret);
 /* files.c */
 int layout_file_stat(
 	struct store *store, struct thread_ref ref, const char *name, struct file_info *ret);

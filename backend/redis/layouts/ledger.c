@@ -16,15 +16,16 @@ static void own_key(const struct layout_store *s, const char *name, char ret[256
 	snprintf(ret, 256, "%s%s", s->side, name);
 }
 
-/* What every mount sees for itself is told once. */
+/* The mark of what several mounts may have seen and of what they must not tell again. */
 static void format_mark(const struct ledger_entry *e, char ret[64])
 {
-	bool shared = e->cause == LEDGER_EXPIRED || e->cause == LEDGER_LOST ||
-		      (e->cause == LEDGER_DELETED && e->detail[0]);
-	ret[0] = '\0';
-	if (shared)
-		snprintf(ret, 64, "%u:%llx:%llx", e->cause, (unsigned long long)e->gen,
-			(unsigned long long)e->deadline_ms);
+	snprintf(ret, 64, "%u:%llx", e->cause, (unsigned long long)e->gen);
+}
+
+/* What every mount sees for itself is told once. */
+static bool is_shared(const struct ledger_entry *e)
+{
+	return e->cause == LEDGER_EXPIRED || e->cause == LEDGER_LOST || e->cause == LEDGER_DELETED;
 }
 
 /* "time gen cause ttl deadline turns\nid\ndetail" */
@@ -37,7 +38,31 @@ static char *format_line(const struct ledger_entry *e)
 	return r < 0 ? NULL : line;
 }
 
-static int ledger_write(struct layout_store *s, char *const *lines, char (*marks)[64], size_t count)
+int server_step_enter(
+	struct layout_store *s, const struct ledger_entry *line, struct server_step *step)
+{
+	char mark[64], told[80];
+	step->entered.line = format_line(line);
+	if (!step->entered.line)
+		return -ENOMEM;
+	own_key(s, "ledger", step->entered.ledger);
+	own_key(s, "ledger:seq", step->entered.counter);
+	format_mark(line, mark);
+	snprintf(told, sizeof(told), "told:%s", mark);
+	own_key(s, told, step->entered.mark);
+	snprintf(step->entered.deadline, sizeof(step->entered.deadline), "%lld",
+		(long long)line->deadline_ms);
+	struct redis_args *args = server_step_command_with(step, "l0", 5);
+	redis_args_add(args, step->entered.ledger);
+	redis_args_add(args, step->entered.counter);
+	redis_args_add(args, step->entered.mark);
+	redis_args_add(args, step->entered.deadline);
+	redis_args_add(args, step->entered.line);
+	return 0;
+}
+
+static int ledger_write(struct layout_store *s, const struct ledger_entry *entries,
+	char *const *lines, char (*marks)[64], size_t count)
 {
 	CLEAN_ARGS struct redis_args args = {0};
 	char ledger[256], seq[256], mark[256];
@@ -50,6 +75,7 @@ static int ledger_write(struct layout_store *s, char *const *lines, char (*marks
 	redis_args_add(&args, mark);
 	for (size_t i = 0; i < count; i++) {
 		redis_args_add(&args, marks[i]);
+		redis_args_add_number(&args, entries[i].deadline_ms);
 		redis_args_add(&args, lines[i]);
 	}
 	int r = redis_write(s->pool, &script_ledger, 3, &args, false, "", &reply);
@@ -66,12 +92,13 @@ int layout_ledger_add(struct store *store, const struct ledger_entry *entries, s
 	char **lines = calloc(count + 1, sizeof(*lines)), (*marks)[64] = calloc(count + 1, 64);
 	int r = lines && marks ? 0 : -ENOMEM;
 	for (size_t i = 0; i < count && r == 0; i++) {
-		format_mark(&entries[i], marks[i]);
+		if (is_shared(&entries[i]))
+			format_mark(&entries[i], marks[i]);
 		lines[i] = format_line(&entries[i]);
 		r = lines[i] ? 0 : -ENOMEM;
 	}
 	if (r == 0)
-		r = ledger_write(s, lines, marks, count);
+		r = ledger_write(s, entries, lines, marks, count);
 	for (size_t i = 0; lines && i < count; i++)
 		free(lines[i]);
 	free(lines);

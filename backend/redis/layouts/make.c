@@ -111,6 +111,15 @@ static struct place *place_for(struct layout_store *s, const char *id)
 	return place;
 }
 
+static void info_of(struct layout_store *s, uint64_t gen, struct thread_info *ret)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct entry *entry = index_find_gen(s, gen);
+	if (entry)
+		layout_known(s, entry, ret);
+	pthread_mutex_unlock(&s->mutex);
+}
+
 int layout_thread_create(struct store *store, const struct thread_info *info, unsigned flags,
 	struct thread_info *ret)
 {
@@ -131,11 +140,8 @@ int layout_thread_create(struct store *store, const struct thread_info *info, un
 	CLEAN_IMAGE struct image *image = NULL;
 	if (r == 0)
 		r = layout_reload(s, place->gen, &image);
-	pthread_mutex_lock(&s->mutex);
-	struct entry *entry = index_find_gen(s, place->gen);
-	if (r == 0 && ret && entry)
-		layout_known(s, entry, ret);
-	pthread_mutex_unlock(&s->mutex);
+	if (r == 0 && ret)
+		info_of(s, place->gen, ret);
 	place_unref(place);
 	return r;
 }
@@ -172,7 +178,7 @@ static void add_unlink(const struct keys *keys, struct server_step *step)
 		redis_args_add_bytes(args, keys->also, keys->also_size);
 }
 
-static int remove_once(struct layout_store *s, struct thread_ref ref)
+static int remove_once(struct layout_store *s, struct thread_ref ref, struct thread_info *ret)
 {
 	CLEAN_DRAFT struct draft d = {0};
 	CLEAN_KEYS struct keys keys = {0};
@@ -194,8 +200,13 @@ static int remove_once(struct layout_store *s, struct thread_ref ref)
 	redis_args_add_bytes(args, keys.side, keys.side_size);
 	redis_args_add(args, "rev");
 	add_unlink(&keys, &step);
+	*ret = d.image->info;
+	info_of(s, ref.gen, ret);
+	struct ledger_entry line = rules_line(LEDGER_DELETED, ret, d.place->id, "", layout_now(s));
 	int64_t now_ms;
-	r = server_step_run(s, &keys, &step, true, &now_ms, NULL);
+	r = server_step_enter(s, &line, &step);
+	if (r == 0)
+		r = server_step_run(s, &keys, &step, true, &now_ms, NULL);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->mutex);
@@ -211,16 +222,20 @@ static int remove_once(struct layout_store *s, struct thread_ref ref)
 	return 0;
 }
 
-int layout_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns)
+int layout_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret)
 {
 	struct layout_store *s = layout_store_of(store);
 	if (s->read_only)
 		return -EROFS;
+	struct thread_info info;
 	int r = -EAGAIN;
 	for (int i = 0; r == -EAGAIN; i++) {
-		r = remove_once(s, ref);
+		r = remove_once(s, ref, &info);
 		if (!layout_again(s, ref.gen, r, i))
 			break;
 	}
+	if (r == 0 && ret)
+		*ret = info;
 	return r == -EAGAIN ? -ENOTEMPTY : r;
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 static const struct redis_script script_step = {"layout_step", SCRIPT_WRITES, lua_layout_step};
@@ -12,6 +13,7 @@ void server_step_done(struct server_step *step)
 {
 	redis_args_done(&step->checks);
 	redis_args_done(&step->commands);
+	free(step->entered.line);
 }
 
 struct redis_args *server_step_check(struct server_step *step, const char *expected, size_t words)

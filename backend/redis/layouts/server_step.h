@@ -8,6 +8,10 @@
 struct server_step {
 	struct redis_args checks, commands;
 	size_t check_count, command_count;
+	struct { /* what server_step_enter() has added */
+		char ledger[256], counter[256], mark[256], deadline[24];
+		char *line;
+	} entered;
 };
 void server_step_done(struct server_step *step);
 #define CLEAN_SERVER_STEP __attribute__((cleanup(server_step_done)))
@@ -27,6 +31,10 @@ struct redis_args *server_step_command(struct server_step *step, size_t words);
  */
 struct redis_args *server_step_command_with(
 	struct server_step *step, const char *flag, size_t words);
+
+/* One line of the ledger, last in the step that it tells of. 0 or -ENOMEM. */
+int server_step_enter(
+	struct layout_store *s, const struct ledger_entry *line, struct server_step *step);
 
 /*
  * 0; -EAGAIN: a check did not hold; else -errno, logged. `ret_now`: when it was done, by the

@@ -63,6 +63,7 @@ struct own_store {
 	char *memo; /* where this machine remembers epoch and numbers; NULL: nowhere. memo.c */
 	uint64_t memo_revision; /* as written there last */
 	uint64_t lost; /* threads, since the start */
+	bool unsought; /* the store was flushed, and what is lost could not be looked for yet */
 	int last_error; /* of the last write, -errno; 0: it was done */
 	int64_t unsure_until_ms; /* by clock_steady(): our own changes may be news to us, see call.c
 				  */
@@ -135,7 +136,8 @@ int own_thread_create(struct store *store, const struct thread_info *info, unsig
 	struct thread_info *ret);
 int own_thread_rename(struct store *store, struct thread_ref ref, const char *to, bool replace,
 	int64_t time_ns, struct thread_info *ret);
-int own_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns);
+int own_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret);
 int own_purge(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_purged);
 /* list.c */
 int own_thread_list(struct store *store, enum thread_state state, uint64_t after_gen, size_t limit,

@@ -14,8 +14,6 @@ int own_ledger_add(struct store *store, const struct ledger_entry *entries, size
 	struct own_store *s = (struct own_store *)store;
 	struct own_call call CLEAN_CALL = {0};
 	redis_args_add(&call.args, s->prefix);
-	redis_args_add_unsigned(&call.args, LEDGER_EXPIRED);
-	redis_args_add_unsigned(&call.args, LEDGER_LOST);
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_entry *entry = &entries[i];
 		redis_args_add_number(&call.args, entry->time_ms);

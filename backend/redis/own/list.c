@@ -17,6 +17,11 @@ static void page_take(struct own_store *s, const redisReply *reply, size_t at, u
 	enum thread_state state, struct thread_page *page)
 {
 	struct thread_info info;
+	const redisReply *row = own_string_at(reply, at);
+	if (row && row->len == 0) { /* gone meanwhile, or lost */
+		(void)own_absent(s, (struct thread_ref){.id = "", .gen = gen});
+		return;
+	}
 	if (own_take_row(s, reply, at, gen, &info) == 0 && is_wanted(s, &info, state))
 		page->items[page->count++] = info;
 }

@@ -11,6 +11,7 @@
 enum { ERASE_SLACK_MS = 1000 }; /* what our idea of the server's clock may be late */
 
 static const struct redis_script script_set = {"set", SCRIPT_WRITES, lua_set};
+static const struct redis_script script_missing = {"missing", SCRIPT_READS, lua_missing};
 static const struct redis_script script_names = {"names", SCRIPT_READS, lua_names};
 
 void own_lost(struct own_store *s, const struct thread_info *info)
@@ -167,32 +168,85 @@ int own_epoch_begin(struct own_store *s, struct errtext *error)
 	return 0;
 }
 
-/* Of known threads those whose rows are gone too. */
-static void find_lost(struct own_store *s)
+/*
+ * Which of these generations have no row and should; with `all` whatever has none. They end up in
+ * `gens` again; how many, or -errno.
+ */
+static int missing(struct own_store *s, bool all, uint64_t *gens, size_t count)
+{
+	struct own_call call CLEAN_CALL = {0};
+	char epoch[33];
+	pthread_mutex_lock(&s->lock);
+	memcpy(epoch, s->epoch, sizeof(epoch));
+	pthread_mutex_unlock(&s->lock);
+	own_read_begin(s, &call);
+	redis_args_add(&call.args, all ? "1" : epoch);
+	for (size_t i = 0; i < count; i++)
+		redis_args_add_unsigned(&call.args, gens[i]);
+	int rc = own_read(s, &script_missing, &call, "");
+	if (rc < 0)
+		return rc;
+	if (call.reply->elements > count)
+		return -EIO;
+	for (size_t i = 0; i < call.reply->elements; i++) {
+		rc = own_number_parse(call.reply->element[i], &gens[i]);
+		if (rc < 0)
+			return rc;
+	}
+	return (int)call.reply->elements;
+}
+
+/* Tells of known threads whose rows are gone. 0, or -errno: not all were looked at. */
+static int find_lost(struct own_store *s, bool all)
 {
 	uint64_t gens[OWN_PAGE_MAX];
 	size_t after = 0, count;
 	while ((count = known_page(&s->known, after, OWN_PAGE_MAX, gens)) > 0) {
-		struct own_call call CLEAN_CALL = {0};
-		char key[256];
-		snprintf(key, sizeof(key), "%sthreads", s->prefix);
-		redis_args_add(&call.args, "HMGET");
-		redis_args_add(&call.args, key);
-		for (size_t i = 0; i < count; i++)
-			redis_args_add_unsigned(&call.args, gens[i]);
-		if (redis_read(s->pool, &call.args, "", &call.reply) < 0)
-			return;
+		int lost = missing(s, all, gens, count);
+		if (lost < 0)
+			return lost;
 		after += count;
 		int64_t now = own_now_ms(&s->store);
-		for (size_t i = 0; i < count; i++) {
+		for (int i = 0; i < lost; i++) {
 			struct thread_info info;
-			if (own_string_at(call.reply, i) || !known_get(&s->known, gens[i], &info) ||
-				info.deadline_ms <= now)
+			if (!known_get(&s->known, gens[i], &info) || info.deadline_ms <= now)
 				continue;
 			own_lost(s, &info);
 			after--;
 		}
 	}
+	return 0;
+}
+
+/* What a command that answers with a number says; 0 where it fails. */
+static uint64_t count_of(struct own_store *s, const char *command, const char *what)
+{
+	struct own_call call CLEAN_CALL = {0};
+	uint64_t count;
+	char key[256];
+	snprintf(key, sizeof(key), "%s%s", s->prefix, what);
+	redis_args_add(&call.args, command);
+	redis_args_add(&call.args, key);
+	if (redis_read(s->pool, &call.args, "", &call.reply) < 0 ||
+		own_number_parse(call.reply, &count) < 0)
+		return 0;
+	return count;
+}
+
+/* Looks for what is lost if something is, or could not be read when it was looked for last. */
+static void look_for_lost(struct own_store *s, bool flushed)
+{
+	pthread_mutex_lock(&s->lock);
+	s->unsought = s->unsought || flushed;
+	bool all = s->unsought;
+	pthread_mutex_unlock(&s->lock);
+	if (!all && count_of(s, "HLEN", "threads") >= count_of(s, "ZCARD", "gens"))
+		return;
+	if (find_lost(s, all) < 0 || !all)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->unsought = false;
+	pthread_mutex_unlock(&s->lock);
 }
 
 void own_loss_check(struct own_store *s)
@@ -209,9 +263,10 @@ void own_loss_check(struct own_store *s)
 	if (!back && revision > s->revision_seen)
 		s->revision_seen = revision;
 	pthread_mutex_unlock(&s->lock);
-	if (back) {
+	if (back)
 		log_error("%s: %s", s->storage, s->went_back);
-		find_lost(s);
+	look_for_lost(s, back);
+	if (back) {
 		(void)take_epoch(s, epoch, revision); /* the next look tries again */
 		if (!s->options.read_only && !s->options.peek)
 			go_forward(s, seen, number);
@@ -220,12 +275,25 @@ void own_loss_check(struct own_store *s)
 	memo_keep(s);
 }
 
+/* A known thread has no row: others have removed it, or the store has lost it, and others with it.
+ */
+static void look_at_absent(struct own_store *s, const struct thread_info *info)
+{
+	uint64_t gen = info->gen;
+	if (info->deadline_ms <= own_now_ms(&s->store) || missing(s, false, &gen, 1) != 1)
+		return;
+	own_lost(s, info);
+	(void)find_lost(s, false);
+}
+
 int own_absent(struct own_store *s, struct thread_ref ref)
 {
 	struct thread_info info;
 	if (atomic_load(&s->unsettled))
 		own_loss_check(s);
-	if (known_get(&s->known, ref.gen, &info))
+	if (known_get(&s->known, ref.gen, &info)) {
+		look_at_absent(s, &info);
 		ref.id = info.id;
+	}
 	return known_is_lost(&s->known, ref.id, own_now_ms(&s->store)) ? -EIO : -ENOENT;
 }

@@ -28,6 +28,8 @@ int own_thread_find(struct store *store, const char *id, struct thread_info *ret
 		return own_absent(s, (struct thread_ref){.id = id});
 	if (own_number_parse(call.reply->element[0], &gen) < 0)
 		return -EIO;
+	if (call.reply->elements == 1)
+		return own_absent(s, (struct thread_ref){.id = id, .gen = gen});
 	rc = own_take_row(s, call.reply, 1, gen, &info);
 	if (rc == 0 && info.deadline_ms <= own_now_ms(store))
 		rc = -ENOENT;
@@ -89,6 +91,7 @@ int own_thread_rename(struct store *store, struct thread_ref ref, const char *to
 	own_write_begin(s, &call, ref.gen, s->options.grace_ms, STORE_RENEW, time_ns);
 	redis_args_add(&call.args, to);
 	redis_args_add(&call.args, replace ? "1" : "0");
+	redis_args_add(&call.args, LEDGER_REPLACED);
 	int rc = own_write(s, &script_rename, &call, true, ref.id);
 	if (rc == 0)
 		rc = own_take_row(s, call.reply, 0, ref.gen, &renamed);
@@ -97,15 +100,23 @@ int own_thread_rename(struct store *store, struct thread_ref ref, const char *to
 	return rc;
 }
 
-int own_thread_remove(struct store *store, struct thread_ref ref, int64_t time_ns)
+int own_thread_remove(
+	struct store *store, struct thread_ref ref, int64_t time_ns, struct thread_info *ret)
 {
 	struct own_store *s = (struct own_store *)store;
 	struct own_call call CLEAN_CALL = {0};
 	own_write_begin(s, &call, ref.gen, s->options.grace_ms, 0, time_ns);
 	int rc = own_write(s, &script_remove, &call, true, ref.id);
-	if (rc == 0)
-		known_forget(&s->known, ref.gen);
-	return rc;
+	if (rc < 0)
+		return rc;
+	known_forget(&s->known, ref.gen);
+	const redisReply *text = own_string_at(call.reply, 0);
+	struct own_row row;
+	if (!text || own_row_parse(text->str, text->len, ref.gen, &row) < 0)
+		return -EIO;
+	if (ret)
+		*ret = row.info;
+	return 0;
 }
 
 /* Redis erases the threads' keys by itself; this is for their rows, and for shorter grace. */
@@ -116,7 +127,6 @@ int own_purge(struct store *store, int64_t grace_ms, size_t limit, size_t *ret_p
 	uint64_t purged;
 	own_write_begin(s, &call, 0, grace_ms, 0, 0);
 	redis_args_add_unsigned(&call.args, limit);
-	redis_args_add_unsigned(&call.args, LEDGER_PURGED);
 	int rc = own_write(s, &script_purge, &call, false, "");
 	if (rc == 0)
 		rc = own_number_parse(call.reply->element[0], &purged);

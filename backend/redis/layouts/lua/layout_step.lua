@@ -2,7 +2,8 @@
 -- ARGV from 3 on: the number of checks, each {expected, words, word…}; the number of commands, each
 -- {flag, words, word…}. A flag is '0', or a letter and the number of a word that is only known here:
 -- 't': a number less than the first command's reply, which a turn is called by; 'd': ms from now, which
--- becomes the time itself. An absent reply is ''. Answers {ms of Unix time, first reply}.
+-- becomes the time itself. 'l' is no command but a line for the ledger, as layout_ledger.lua keeps it: its key, its
+-- counter, the mark's key, the deadline, the line. An absent reply is ''. Answers {ms of Unix time, first reply}.
 local at = 3
 local function take()
 	at = at + 1
@@ -20,6 +21,15 @@ local function plain(reply)
 		return reply.ok or ''
 	end
 	return reply or ''
+end
+
+-- What is wrong with the ledger itself stops no step.
+local function enter(ledger, counter, mark, deadline, line)
+	redis.pcall('SET', mark, deadline, 'EX', '86400')
+	local seq = redis.pcall('INCR', counter)
+	if type(seq) ~= 'number' then return end
+	redis.pcall('RPUSH', ledger, string.format('%.0f ', seq) .. line)
+	redis.pcall('LTRIM', ledger, -10000, -1)
 end
 
 for _ = 1, tonumber(take()) do
@@ -41,7 +51,11 @@ for _ = 1, tonumber(take()) do
 	elseif flag == 'd' then
 		words[place] = string.format('%.0f', now + tonumber(words[place]))
 	end
-	local reply = plain(redis.call(unpack(words)))
-	first = first or reply
+	if flag == 'l' then
+		enter(unpack(words))
+	else
+		local reply = plain(redis.call(unpack(words)))
+		first = first or reply
+	end
 end
 return finish{now, first or ''}

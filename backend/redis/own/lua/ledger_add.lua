@@ -1,18 +1,23 @@
--- Lines for the ledger: ARGV[3] the prefix, ARGV[4] and ARGV[5] the causes that every mount sees for itself (expired,
--- lost) and that are told once a deadline; then 8 of each line: time, generation, cause, ttl, deadline,
--- turns, id, detail.
+-- Lines for the ledger: ARGV[3] the prefix, then 8 of each line: time, generation, cause, ttl, deadline,
+-- turns, id, detail. What every mount sees for itself, that a thread expired or is lost, is entered once.
 --@ thread
 --@ ledger
 local prefix = ARGV[3]
-for a = 6, #ARGV, 8 do
-	local gen, cause, deadline = ARGV[a + 1], ARGV[a + 2], ARGV[a + 4]
-	local told = false
-	if (cause == ARGV[4] or cause == ARGV[5]) and gen ~= '0' then
-		local mark = cause .. ' ' .. deadline
-		told = redis.call('HGET', prefix .. 'told', gen) == mark
-		if not told then redis.call('HSET', prefix .. 'told', gen, mark) end
+
+-- The step that brought it back has entered that it had expired.
+local function has_come_back(gen, deadline)
+	local line = redis.call('HGET', prefix .. 'threads', gen)
+	local row = line and row_parse(line)
+	return row and (row[DEADLINE] == '-1' or tonumber(row[DEADLINE]) > tonumber(deadline))
+end
+
+for a = 4, #ARGV, 8 do
+	local gen, cause, deadline = ARGV[a + 1], tonumber(ARGV[a + 2]), ARGV[a + 4]
+	local known = cause == EXPIRED and has_come_back(gen, deadline)
+	if not known and (cause == EXPIRED or cause == LOST) and gen ~= '0' then
+		known = not ledger_first(prefix, gen, cause, deadline)
 	end
-	if not told then
+	if not known then
 		ledger_put(prefix, ARGV[a], gen, cause, ARGV[a + 3], deadline, ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
 	end
 end

@@ -1,11 +1,13 @@
 -- Another name for a thread; an expired one is restored by it. ARGV[10]: the name, ARGV[11]: '1' to
--- replace an empty live one.
+-- replace an empty live one, whose line in the ledger has the detail ARGV[12].
 --@ write
+--@ ledger
 local id = ARGV[10]
 local row = thread_get(prefix, gen)
 if not row then return refuse('ENOENT') end
 local live, erase = is_live(row, now), tonumber(row[ERASE])
 if not live and erase >= 0 and erase <= now then return refuse('ENOENT') end
+local was = {unpack(row)}
 local from = base_of(prefix, row, gen)
 if is_lost(from, row) then return refuse('EIO') end
 local other, other_row = live_other(prefix, id, gen, now)
@@ -32,4 +34,10 @@ row[CTIME] = time_ns
 row[REVISION] = redis.call('INCR', prefix .. 'revision')
 row_put(prefix, gen, row)
 tell(prefix, writer, 'T', gen, row)
+if other then ledger_say(prefix, now, DELETED, other, other_row, id, ARGV[12]) end
+if not live then
+	ledger_back(prefix, now, gen, was, row)
+elseif was[ID] ~= id then
+	ledger_say(prefix, now, RENAMED, gen, row, was[ID], id)
+end
 return finish{row_format(row)}

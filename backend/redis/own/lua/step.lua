@@ -1,6 +1,7 @@
 -- A step: one thread changed on a copy, then written as a whole; nothing is written before all is
 -- known to be right, for a script that fails half way is not undone.
 --@ write
+--@ ledger
 -- The patch of a row: ARGV[at] pairs of place and value. Returns what comes behind it.
 local function patch(row, at)
 	local pairs_left = tonumber(ARGV[at])
@@ -34,6 +35,7 @@ local function step_begin(gen, at)
 	local base = base_of(prefix, row, gen)
 	if is_lost(base, row) then return nil, 'EIO' end
 	local step = {gen = gen, row = row, base = base, names = {}}
+	if not live then step.was = {unpack(row)} end
 	at = patch(row, at)
 	step.doc = ARGV[at + 1]
 	if step.doc ~= '' then
@@ -75,4 +77,5 @@ local function step_end(step)
 	row_put(prefix, gen, row)
 	if step.revive then tell(prefix, writer, 'T', gen, row) end
 	tell(prefix, writer, #step.names > 0 and 'F' or 'T', gen, row, step.names)
+	if step.revive then ledger_back(prefix, now, gen, step.was, row) end
 end
