@@ -6,6 +6,7 @@
 #include "inside.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,28 +70,87 @@ static int restart_body(struct txn *txn, void *arg)
 	return scrub || grown ? wal_scrub(s) : 0;
 }
 
-/*
- * Most of a checkpoint, beside commits and readers. Commits that go on all the time never leave a
- * moment in which SQLite would start the -wal over by itself: the rest takes the gate. 0 or -errno.
- */
-static int checkpoint_passive(struct sqlite_store *s, struct conn **conn)
-{
-	int in_wal = 0, done = 0, code = SQLITE_OK;
-	int rc = *conn ? 0 : conn_open(s->path, CONN_READER, conn, &code);
+/* The maintenance thread's own. */
+struct maintainer {
+	struct sqlite_store *store;
+	struct conn *conn; /* moves frames */
+	struct conn *hold; /* a reader that keeps the -wal from being started over meanwhile */
+	unsigned moved; /* frames of the -wal that are in the store's file, … */
+	unsigned char moved_salt[8]; /* … if it is still the one with this salt */
+};
 
-	if (rc < 0)
-		return rc;
-	for (int i = 0; i < PASSIVE_ROUNDS; i++) {
-		code = sqlite3_wal_checkpoint_v2(
-			(*conn)->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
-		if (code != SQLITE_OK || in_wal == done)
-			break;
+/*
+ * SQLite before 3.51.3 must not move frames while a commit starts the -wal over: a checkpoint that
+ * begins behind one that moved all may then take new frames for moved, and they are lost (the
+ * "WAL-reset bug", https://sqlite.org/wal.html#walresetbug). No commit does so while a reader needs
+ * frames. Such a reader begins here, with commits held off; if all frames are moved it would need
+ * none, and there is nothing to do: -EALREADY. 0: it holds; -errno.
+ */
+static int hold_body(struct txn *txn, void *arg)
+{
+	struct maintainer *m = arg;
+	const struct committer *c = &txn->store->committer;
+	CLEAN_STMT sqlite3_stmt *begin = NULL, *look = NULL;
+
+	if (memcmp(m->moved_salt, c->wal_salt, sizeof(c->wal_salt)) != 0) {
+		memcpy(m->moved_salt, c->wal_salt, sizeof(c->wal_salt));
+		m->moved = 0;
 	}
-	return code == SQLITE_BUSY ? -ETIMEDOUT : conn_error(*conn, code, NULL);
+	if (c->wal_frames <= m->moved)
+		return -EALREADY;
+	int rc = conn_stmt(m->hold, STMT_SNAPSHOT, &begin);
+	if (rc == 0)
+		rc = conn_run(m->hold, begin, NULL);
+	if (rc == 0)
+		rc = conn_stmt(m->hold, STMT_PAGES, &look);
+	if (rc == 0)
+		rc = conn_step(m->hold, look, NULL); /* BEGIN alone reads nothing */
+	return rc < 0 ? rc : 0;
 }
 
-static int maintain(struct sqlite_store *s, struct conn **conn, bool scrub)
+static int conn_have(struct maintainer *m, struct conn **conn)
 {
+	int code;
+
+	return *conn ? 0 : conn_open(m->store->path, CONN_READER, conn, &code);
+}
+
+/* Moves what is in the -wal now. 0; -EALREADY: nothing was to be moved; -errno. */
+static int checkpoint_round(struct maintainer *m)
+{
+	struct request hold = {.body = hold_body, .arg = m, .gate = true};
+	int done = 0, rc = conn_have(m, &m->conn);
+
+	if (rc == 0)
+		rc = conn_have(m, &m->hold);
+	if (rc == 0)
+		rc = commit_run(m->store, &hold);
+	if (rc == 0) {
+		int code = sqlite3_wal_checkpoint_v2(
+			m->conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &done);
+
+		rc = code == SQLITE_BUSY ? -ETIMEDOUT : conn_error(m->conn, code, NULL);
+		m->moved = rc == 0 && done > 0 ? (unsigned)done : m->moved;
+	}
+	if (m->hold && !sqlite3_get_autocommit(m->hold->db))
+		conn_exec(m->hold, "ROLLBACK");
+	return rc;
+}
+
+/*
+ * Most of a checkpoint, beside commits and readers. Commits that go on all the time never leave a
+ * moment in which SQLite would start the -wal over by itself: the rest takes the gate.
+ */
+static void checkpoint_passive(struct maintainer *m)
+{
+	for (int i = 0; i < PASSIVE_ROUNDS; i++)
+		if (checkpoint_round(m) < 0)
+			break;
+}
+
+static int maintain(struct maintainer *m, bool scrub)
+{
+	struct sqlite_store *s = m->store;
 	struct request request = {.body = restart_body, .arg = &scrub, .gate = true};
 
 	/*
@@ -99,7 +159,7 @@ static int maintain(struct sqlite_store *s, struct conn **conn, bool scrub)
 	 * done: the gate writes all of it again, from the -wal, and the -wal keeps it until then.
 	 */
 	if (!guard_is_broken(s->committer.guard))
-		(void)checkpoint_passive(s, conn);
+		checkpoint_passive(m);
 	int rc = commit_run(s, &request);
 
 	if (rc == 0 && scrub)
@@ -162,7 +222,7 @@ static void pause_ms(struct sqlite_store *s, int ms)
 static void *maintain_main(void *arg)
 {
 	struct sqlite_store *s = arg;
-	struct conn *conn = NULL;
+	struct maintainer maintainer = {.store = s};
 	int64_t scrubbed_ms = 0;
 	int retry_ms = RETRY_MS;
 	bool scrub;
@@ -175,7 +235,7 @@ static void *maintain_main(void *arg)
 		if (scrub)
 			s->background.scrub = SCRUB_NONE;
 		pthread_mutex_unlock(&s->background.lock);
-		int rc = maintain(s, &conn, scrub);
+		int rc = maintain(&maintainer, scrub);
 
 		if (rc == 0 && scrub)
 			scrubbed_ms = monotonic_ms();
@@ -193,7 +253,8 @@ static void *maintain_main(void *arg)
 			retry_ms *= 2;
 	}
 	pthread_mutex_unlock(&s->background.lock);
-	conn_close(conn);
+	conn_close(maintainer.conn);
+	conn_close(maintainer.hold);
 	return NULL;
 }
 
