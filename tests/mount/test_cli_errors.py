@@ -288,7 +288,7 @@ def test_R2__redis_url_that_is_no_store__exit_2_and_nothing_is_mounted(cli):  # 
 
 @pytest.mark.parametrize("url", ["localhost", "./x.db", "/tmp/x.db", "localhost:6379", ":geheim@localhost:6379",
                                  "user:geheim@localhost/0", "geheim@localhost", "sqlite", "redis:/localhost",
-                                 "/run/redis.sock", " "])
+                                 "/run/redis.sock"])
 def test_R2_S2__redis_url_without_its_scheme__exit_2_no_local_store_and_no_password(cli, url):  # noqa: F811
     mnt = cli.folder()
     line = one_line(cli("mount", mnt, env={"REDIS_URL": url}, cwd=cli.base / "store"), 2, "REDIS_URL", "redis://")
