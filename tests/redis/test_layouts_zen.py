@@ -108,6 +108,20 @@ def test_M3__thread_json__is_split_between_the_value_and_beside(zmnt, zen):
     assert document(zmnt / thread)["title"] == "Mine"
 
 
+def test_M3__one_member_of_thread_json_changes__the_others_stay(zmnt, zen):
+    parent = str(uuid.uuid4())
+    thread = zen.create(parent_thread_id=parent, session_fingerprint="f", client_friendly_name="c")
+    wait_until(lambda: (zmnt / thread).is_dir(), 1)
+    set_document(zmnt / thread, document(zmnt / thread) | {"tool_name": "codereview"})
+    value = zen.load(thread)
+    assert (value["tool_name"], value["parent_thread_id"]) == ("codereview", parent)
+    assert (value["session_fingerprint"], value["client_friendly_name"]) == ("f", "c")
+    doc = document(zmnt / thread)
+    del doc["parent_thread_id"]
+    set_document(zmnt / thread, doc)
+    assert zen.load(thread)["parent_thread_id"] is None and zen.load(thread)["session_fingerprint"] == "f"
+
+
 def test_I6__max_turns__is_shown(server, mount, zen):
     thread = zen.create()
     m = mount(server.url, options(Zen, "max_turns=20"))
