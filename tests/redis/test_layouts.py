@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from chat_tools import ALL, LISTS, AgentFramework, LangChain, OpenAIAgents, Zen, options
-from harness import (document, fails, get_attribute, read, say, set_attribute, turns, wait_until, write)
+from chat_tools import ALL, LISTS, AgentFramework, LangChain, LlamaIndex, OpenAIAgents, Zen, options
+from harness import (document, fails, get_attribute, outcome, read, say, set_attribute, turns, wait_until, write)
 
 
 @pytest.fixture(params=ALL, ids=lambda tool: tool.layout)
@@ -220,6 +220,18 @@ def test_W7__lines_of_one_open__are_turns_in_one_step(lmnt, tool):
     assert len(tool.read(thread)) == 3
 
 
+def test_W7__ten_thousand_lines__are_turns_in_one_step(lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    texts = [str(n) for n in range(10000)]
+    lines = "".join(json.dumps({"role": "user", "content": text, "mood": text}) + "\n" for text in texts)
+    write(lmnt / thread / "@transcript.jsonl", lines, os.O_WRONLY)
+    assert [text for _, text in tool.read(thread)] == ["hi", *texts]
+    for number in (2, 999, 1002, 10001):
+        name = lmnt / thread / f"{number:06d}-user.md"
+        assert read(name) == get_attribute(name, "mood") == texts[number - 2].encode()
+
+
 def test_I6__a_role_the_tool_cannot_say__is_refused(lmnt, tool, kind):
     if kind is not LangChain:
         pytest.skip("the others say any word")
@@ -322,6 +334,29 @@ def test_W1__mkdir__makes_a_thread_that_the_tool_reads(lmnt, tool, kind):
     wait_until(lambda: shown(lmnt / thread) == [("user", "hello"), ("assistant", "it goes on")], 1)
 
 
+def test_W1__mkdir_and_a_turn_at_once__it_always_expires(lmnt, tool, kind):
+    if kind is AgentFramework:
+        pytest.skip("its threads never expire")
+    for _ in range(50):
+        thread = tool.new_id()
+        os.mkdir(lmnt / thread)
+        say(lmnt / thread, "user", "hello")
+        assert tool.client.pttl(tool.key(thread)) > 0
+
+
+def test_W1__mkdir_then_the_tool_writes_and_deletes__nothing_is_left(server, lmnt, list_tool, list_kind, kind):
+    if kind is not list_kind:
+        pytest.skip("each layout once")
+    thread = list_tool.new_id()
+    os.mkdir(lmnt / thread)
+    side = f"turnfs:side:{{{list_tool.key(thread)}}}"
+    list_tool.add(thread, "user", "hi")
+    wait_until(lambda: shown(lmnt / thread) == [("user", "hi")], 2)
+    wait_until(lambda: not list_tool.client.hexists(side, "made"), 2)
+    list_tool.client.delete(list_tool.key(thread))
+    wait_until(lambda: not (lmnt / thread).exists() and not list_tool.client.exists(side), 3)
+
+
 def test_W1__a_thread_without_turns__survives_a_remount(lmnt, tool):
     thread = tool.new_id()
     os.mkdir(lmnt / thread)
@@ -384,6 +419,48 @@ def test_T1__side_keys__live_as_long_as_the_thread(server, lmnt, tool, kind):
     wait_until(near, 2)
     tool.client.delete(tool.key(thread))
     wait_until(lambda: not tool.client.exists(*sides), 2)
+
+
+def test_T1__a_tool_renews_all_the_time__side_keys_do_not_fall_behind(server, lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    write(lmnt / thread / "notes.txt", "x")
+    sides = [k for k in server.keys(thread) if k.startswith(b"turnfs:")]
+    for _ in range(100):
+        tool.client.pexpire(tool.key(thread), 500_000)
+        time.sleep(0.01)
+    ends = tool.client.pexpiretime(tool.key(thread))
+    wait_until(lambda: all(abs(tool.client.pexpiretime(k) - ends) < 50 for k in sides), 1)
+
+
+def test_N3__a_tool_deletes_and_writes_anew__what_is_beside_stays(server, mount):
+    """llama-index' set_messages(): DEL, then RPUSH of each."""
+    with server.client() as client:
+        tool = LlamaIndex(client)
+        thread = tool.create(turns=CONVERSATION)
+        m = mount(server.url, options(LlamaIndex))
+        write(m / thread / "notes.txt", "mine")
+        elements = tool.elements(thread)
+        for i in range(40):
+            client.delete(tool.key(thread))
+            time.sleep(0.001 * (i % 8))
+            for element in elements:
+                client.rpush(tool.key(thread), element)
+            wait_until(lambda: outcome(read, m / thread / "notes.txt") == 0, 1)
+        time.sleep(1.2)  # the second that they would have had
+        assert read(m / thread / "notes.txt") == b"mine"
+        assert client.ttl(f"turnfs:side:{{{thread}}}") == -1
+
+
+def test_W5__a_name_is_claimed_and_the_tool_deletes_the_thread__no_key_is_left(server, lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    fd = os.open(lmnt / thread / "x.txt", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    tool.client.delete(tool.key(thread))
+    wait_until(lambda: not server.keys(b"turnfs:side:{"), 3)
+    time.sleep(11)  # the lease is renewed every ten seconds
+    assert not server.keys(b"turnfs:side:{")
+    os.close(fd)
 
 
 def test_T4__touch_and_ttl__renew_it(lmnt, tool):

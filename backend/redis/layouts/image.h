@@ -9,6 +9,9 @@
 #include "side.h"
 #include "turn_element.h"
 
+/* Later than this a deadline has no time in ns any more (it is in 2262): as good as never. */
+#define DEADLINE_MAX_MS (INT64_MAX / 1000000)
+
 /* Where a thread is and what it is called; the same for as long as the store is open. */
 struct place {
 	unsigned refs; /* atomic */

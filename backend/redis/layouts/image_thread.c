@@ -47,7 +47,8 @@ static int64_t ttl_said(const struct builder *b)
 {
 	const struct blob *text = side_get(&b->image->raw.side, "ttl");
 	long long ttl, deadline;
-	if (!text || sscanf(blob_data(text), "%lld %lld", &ttl, &deadline) != 2 || ttl <= 0)
+	if (!text || sscanf(blob_data(text), "%lld %lld", &ttl, &deadline) != 2 || ttl <= 0 ||
+		ttl > DEADLINE_MAX_MS)
 		return 0;
 	int64_t left = b->image->raw.deadline_ms;
 	return deadline > left - SECOND_MS && deadline < left + SECOND_MS ? ttl : 0;

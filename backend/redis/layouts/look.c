@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-	DEADLINE_SLACK_MS = 20,
 	PUT_OFF_MAX = 4, /* so often a look is put off, some ms each: F6 has 50 */
 };
 
@@ -26,7 +25,8 @@ struct look {
 	struct entry_told mount; /* when it began */
 	uint64_t told;
 	char rev[24]; /* of the side key now */
-	bool follows; /* its side key is to live as long as it does */
+	bool follows; /* its side key is to say how long it lives, and no more that it has no turns
+		       */
 };
 
 /* Under the mutex. False: it is gone from the index. */
@@ -35,7 +35,7 @@ static bool look_begin(struct layout_store *s, struct look *look)
 	struct entry *e = index_find_gen(s, look->place->gen);
 	if (!e)
 		return false;
-	bool usual = layout_id_usual(s->layout, e->place->text, e->place->text_size);
+	bool usual = index_is_usual(s, e);
 	look->blind = e->blind;
 	look->mount = e->mount;
 	look->told = e->told;
@@ -62,12 +62,7 @@ static int peek(struct layout_store *s, const struct look *looks, size_t count, 
 	return redis_read_script(s->pool, &script_peek, 2 * count, &args, "", ret);
 }
 
-static int64_t apart(int64_t a, int64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
-/* A tool has renewed it, or it is gone: its side keys follow. */
+/* A tool has renewed it, or it is gone, or back: its side keys follow. */
 static void follow(struct layout_store *s, const struct look *look)
 {
 	CLEAN_ARGS struct redis_args args = {0};
@@ -83,7 +78,7 @@ static void follow(struct layout_store *s, const struct look *look)
 
 /* What is news to the mount. Under the mutex. */
 struct news {
-	bool there, went, early, thread, file, moved;
+	bool there, came, went, early, thread, file, moved;
 };
 static struct news news_of(struct layout_store *s, struct entry *e, const struct look *look)
 {
@@ -93,12 +88,16 @@ static struct news news_of(struct layout_store *s, struct entry *e, const struct
 	news.went = mount->there && !news.there;
 	news.early = news.went && mount->listed && !look->wrote &&
 		     mount->deadline_ms - layout_now(s) > 100;
-	news.moved = news.there && apart(e->deadline_ms, mount->deadline_ms) > DEADLINE_SLACK_MS;
-	news.thread = news.went || (news.there && (!mount->there || e->listed != mount->listed)) ||
-		      news.moved;
+	news.moved = news.there && deadline_moved(mount->deadline_ms, e->deadline_ms);
+	news.came = news.there && !mount->there;
+	news.thread =
+		news.went || news.came || (news.there && e->listed != mount->listed) || news.moved;
 	news.file = news.there && !same;
 	memcpy(e->rev, look->rev, sizeof(e->rev));
+	int64_t told_ms = mount->deadline_ms;
 	index_mount_knows(e);
+	if (news.there && !news.moved) /* small moves add up: they are told of together */
+		e->mount.deadline_ms = told_ms;
 	return news;
 }
 
@@ -111,7 +110,7 @@ static void look_end(struct layout_store *s, const struct look *look)
 	if (e)
 		news = news_of(s, e, look);
 	pthread_mutex_unlock(&s->mutex);
-	if (!s->read_only && (look->follows || news.moved || !news.there))
+	if (!s->read_only && (look->follows || news.moved || news.came || !news.there))
 		follow(s, look);
 	if (news.early)
 		layout_vanished(s, look->place->gen);
@@ -158,6 +157,17 @@ static bool only_pushes(
 	return true;
 }
 
+/* Whether that is what it has come to; else it could not be read, and all is looked at again. */
+static bool is_told(struct layout_store *s, uint64_t gen, int r)
+{
+	pthread_mutex_lock(&s->mutex);
+	const struct entry *e = index_find_gen(s, gen);
+	bool told = !e || r == -ENOENT || (r == -EIO && e->broken);
+	s->sweep_failed = s->sweep_failed || !told;
+	pthread_mutex_unlock(&s->mutex);
+	return told;
+}
+
 /* Five elements of the reply each, as lua/layout_peek.lua has them. */
 static void look_take(struct layout_store *s, struct look *look, const redisReply *reply, size_t at)
 {
@@ -167,6 +177,7 @@ static void look_take(struct layout_store *s, struct look *look, const redisRepl
 		!seen_read(s, reply, at + 1, &seen))
 		return;
 	look->side = reply->element[at]->integer >= 4;
+	look->follows = look->follows || reply->element[at]->integer % 4 == 3;
 	const redisReply *rev = reply->element[at + 4];
 	snprintf(look->rev, sizeof(look->rev), "%s",
 		rev->type == REDIS_REPLY_STRING ? rev->str : "");
@@ -181,8 +192,8 @@ static void look_take(struct layout_store *s, struct look *look, const redisRepl
 	if (look->whole && seen.there) {
 		CLEAN_IMAGE struct image *image = NULL;
 		int r = layout_reload(s, look->place->gen, &image);
-		if (r < 0 && r != -ENOENT && r != -EIO)
-			return; /* the server is away: it will all be looked at again */
+		if (r < 0 && !is_told(s, look->place->gen, r))
+			return;
 	}
 	look_end(s, look);
 }

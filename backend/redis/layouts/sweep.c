@@ -21,7 +21,7 @@ bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struc
 		first->type != REDIS_REPLY_STRING)
 		return false;
 	*ret = (struct seen){.there = deadline->integer != -2,
-		.deadline_ms = deadline->integer < 0 ? STORE_DEADLINE_NEVER : deadline->integer,
+		.deadline_ms = deadline_of_reply(deadline),
 		.ours = true};
 	if (count->integer > 0)
 		ret->count =
@@ -35,15 +35,6 @@ bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struc
 	return true;
 }
 
-static void seen_gone(struct layout_store *s, struct entry *entry)
-{
-	if (entry->gone_ms)
-		return;
-	entry->gone_ms = layout_now(s);
-	entry->revision = index_revision(s);
-	index_image(s, entry, NULL);
-}
-
 bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen *seen)
 {
 	if (seen->there && !seen->ours && !entry->loaded) {
@@ -55,19 +46,18 @@ bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen 
 		return false;
 	}
 	if (!seen->there) {
-		seen_gone(s, entry);
+		index_gone(s, entry);
 		return true;
 	}
 	index_deadline(s, entry, seen->deadline_ms, true);
-	entry->lost_data = false;
+	entry->lost_data = entry->forgotten = false;
 	if (entry->gone_ms) {
 		entry->gone_ms = 0;
 		entry->revision = index_revision(s);
 	}
 	entry->count = seen->count;
 	if (!entry->broken)
-		entry->listed = entry->loaded || layout_id_usual(s->layout, entry->place->text,
-							 entry->place->text_size);
+		entry->listed = entry->loaded || index_is_usual(s, entry);
 	return true;
 }
 
@@ -119,6 +109,15 @@ static int scan_page(struct layout_store *s, const char *cursor, const char *pat
 	return redis_read_script(s->pool, &script_scan, 0, &args, "", ret);
 }
 
+/* The mount ends: it waits for no pass over somebody's millions of keys. */
+static bool is_stopping(struct layout_store *s)
+{
+	pthread_mutex_lock(&s->mutex);
+	bool stopping = s->stopping;
+	pthread_mutex_unlock(&s->mutex);
+	return stopping;
+}
+
 /* `take` for each page of the keys that match. 0 or -errno. */
 static int scan(struct layout_store *s, const char *pattern, const char *type, uint64_t sweep,
 	size_t *unnamed,
@@ -128,6 +127,8 @@ static int scan(struct layout_store *s, const char *pattern, const char *type, u
 	char cursor[CURSOR_MAX] = "0";
 	do {
 		redisReply *reply;
+		if (is_stopping(s))
+			return -ETIMEDOUT;
 		int r = scan_page(s, cursor, pattern, type, &reply);
 		if (r < 0)
 			return r;
@@ -144,28 +145,25 @@ static int scan(struct layout_store *s, const char *pattern, const char *type, u
 /* Whether a side key does not end with its thread. */
 static bool is_stale(const struct entry *entry, const redisReply *reply)
 {
-	int64_t ends = reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
-	if (entry->gone_ms)
-		return true;
-	if (ends < 0 || entry->deadline_ms == STORE_DEADLINE_NEVER)
-		return ends >= 0 || entry->deadline_ms != STORE_DEADLINE_NEVER;
-	return ends != entry->deadline_ms;
+	int64_t ends = reply->type == REDIS_REPLY_INTEGER ? deadline_of_reply(reply)
+							  : STORE_DEADLINE_NEVER;
+	return entry->gone_ms || ends != entry->deadline_ms;
 }
 
 static void take_side(struct layout_store *s, struct entry *entry, const redisReply *reply,
 	size_t at, uint64_t sweep)
 {
-	const redisReply *made = reply->element[at + 2];
+	const redisReply *ends = reply->element[at + 1], *made = reply->element[at + 2];
 	struct seen seen = {.there = true, .ours = true, .deadline_ms = STORE_DEADLINE_NEVER};
-	if (entry->swept < sweep && made->type == REDIS_REPLY_INTEGER && made->integer == 1) {
-		const redisReply *ends = reply->element[at + 1];
-		if (ends->type == REDIS_REPLY_INTEGER && ends->integer >= 0)
-			seen.deadline_ms = ends->integer;
-		layout_seen(s, entry, &seen); /* a thread that has no turns yet */
+	bool without_turns = made->type == REDIS_REPLY_INTEGER && made->integer == 1;
+	if (entry->swept < sweep && without_turns) {
+		if (ends->type == REDIS_REPLY_INTEGER)
+			seen.deadline_ms = deadline_of_reply(ends);
+		layout_seen(s, entry, &seen);
 		entry->swept = sweep;
 		return;
 	}
-	entry->side_stale = is_stale(entry, reply->element[at + 1]);
+	entry->side_stale = without_turns || is_stale(entry, ends);
 	if (s->layout->kind == LAYOUT_VALUE)
 		entry->ours += entry->ours ? 0 : 1; /* until it has been read */
 	if (entry->side_stale || s->layout->kind == LAYOUT_VALUE)
@@ -202,9 +200,13 @@ static int take_sides(
 static void queue_missing(struct layout_store *s, uint64_t sweep)
 {
 	pthread_mutex_lock(&s->mutex);
-	for (struct entry *e = s->by_gen; e; e = e->by_gen.next)
-		if (e->swept < sweep && !e->gone_ms)
-			worker_add(s, e);
+	for (struct entry *e = s->by_gen; e; e = e->by_gen.next) {
+		if (e->swept >= sweep || (e->gone_ms && !e->mount.there))
+			continue; /* what a read has found gone is still to be told */
+		e->forgotten = s->started_anew;
+		worker_add(s, e);
+	}
+	s->started_anew = false;
 	pthread_mutex_unlock(&s->mutex);
 }
 

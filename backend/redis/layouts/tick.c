@@ -12,7 +12,7 @@ enum {
 	CLAIMS_EVERY_MS = 10 * 1000,
 	TIDY_EVERY_MS = 60 * 1000,
 	GONE_MS = 10 * 60 * 1000, /* so long what is gone is remembered, for those who ask why */
-	FLUSHED_MS = 30 * 1000,
+	EVICTED_MS = 1000, /* so long what goes may be among those that an eviction took */
 };
 
 static bool is_time(struct layout_store *s, int64_t *last_ms, int64_t every_ms)
@@ -26,17 +26,31 @@ static bool is_time(struct layout_store *s, int64_t *last_ms, int64_t every_ms)
 	return due;
 }
 
-static void server_look(struct layout_store *s)
+void layout_server_look(struct layout_store *s)
 {
 	struct redis_server server;
 	if (redis_server_read(s->pool, s->replicas, &server) < 0)
 		return;
+	int64_t now = layout_now(s);
 	pthread_mutex_lock(&s->mutex);
 	struct redis_server before = s->server;
 	s->server = server;
 	redis_pool_facts(s->pool, &s->facts);
+	bool anew = strcmp(server.run_id, before.run_id) != 0;
+	s->started_anew = s->started_anew || anew;
+	if (!anew && server.evicted_keys != before.evicted_keys &&
+		s->drops_until_ms < now + EVICTED_MS)
+		s->drops_until_ms = now + EVICTED_MS;
 	pthread_mutex_unlock(&s->mutex);
 	redis_server_log(&before, &server);
+}
+
+/* What the server has lost is asked for until its deadline (R5). Under the mutex. */
+static bool is_over(const struct entry *entry, int64_t now)
+{
+	bool lost = entry->lost_data && entry->deadline_ms > now;
+	return entry->gone_ms && now - entry->gone_ms > GONE_MS && !lost && !entry->queued &&
+	       !entry->writing;
 }
 
 /* Forgets what went long ago. */
@@ -46,8 +60,7 @@ static void tidy(struct layout_store *s)
 	struct entry *entry, *next;
 	pthread_mutex_lock(&s->mutex);
 	HASH_ITER (by_gen, s->by_gen, entry, next)
-		if (entry->gone_ms && now - entry->gone_ms > GONE_MS && !entry->queued &&
-			!entry->writing)
+		if (is_over(entry, now))
 			index_forget(s, entry);
 	pthread_mutex_unlock(&s->mutex);
 }
@@ -64,28 +77,19 @@ void layout_tick(struct layout_store *s)
 	if (is_time(s, &s->claims_ms, CLAIMS_EVERY_MS) && !s->read_only)
 		layout_claims_renew(s);
 	if (is_time(s, &s->server_read_ms, SERVER_EVERY_MS))
-		server_look(s);
+		layout_server_look(s);
 	if (is_time(s, &s->tidied_ms, TIDY_EVERY_MS))
 		tidy(s);
 }
 
-/* Whether the server itself has dropped keys since it was asked last. */
-static bool server_dropped(struct layout_store *s)
+/* Whether the server itself drops keys just now. */
+static bool server_drops(struct layout_store *s)
 {
-	struct redis_server server;
 	int64_t now = layout_now(s);
 	pthread_mutex_lock(&s->mutex);
-	uint64_t evicted = s->server.evicted_keys;
-	bool flushed = s->flushed_ms && now - s->flushed_ms < FLUSHED_MS;
+	bool drops = s->drops_until_ms > now;
 	pthread_mutex_unlock(&s->mutex);
-	if (flushed)
-		return true;
-	if (redis_server_read(s->pool, s->replicas, &server) < 0)
-		return false;
-	pthread_mutex_lock(&s->mutex);
-	s->server.evicted_keys = server.evicted_keys;
-	pthread_mutex_unlock(&s->mutex);
-	return server.evicted_keys != evicted; /* fewer: it was started anew */
+	return drops;
 }
 
 static void say_deleted(struct layout_store *s, const struct thread_info *info)
@@ -123,10 +127,13 @@ void layout_vanished(struct layout_store *s, uint64_t gen)
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, gen);
 	struct place *place = entry ? place_ref(entry->place) : NULL;
+	bool forgotten = entry && entry->forgotten;
 	if (entry)
 		layout_known(s, entry, &info);
 	pthread_mutex_unlock(&s->mutex);
-	if (place && server_dropped(s))
+	if (!forgotten && !server_drops(s))
+		layout_server_look(s); /* an eviction tells itself by nothing else */
+	if (place && (forgotten || server_drops(s)))
 		say_lost(s, place, &info);
 	else if (place)
 		say_deleted(s, &info);

@@ -12,6 +12,7 @@
 
 enum {
 	BATCH = 128,
+	FLUSHED_MS = 30 * 1000, /* so long it may take to see that all is gone */
 	SETTLE_MS = 8, /* what we wrote ourselves is looked at after so long, with what follows */
 };
 
@@ -94,6 +95,7 @@ void worker_mount_knows(struct layout_store *s)
 /* Changes are told again, and what they were meanwhile was not. */
 static void sweep(struct layout_store *s)
 {
+	layout_server_look(s); /* it may be another one, or one that forgot */
 	int r = layout_sweep(s);
 	pthread_mutex_lock(&s->mutex);
 	s->sweep_failed = r < 0; /* the next tick tries again */
@@ -164,7 +166,7 @@ static void doubt_all(struct layout_store *s)
 		e->told++;
 		e->fresh = false;
 	}
-	s->flushed_ms = layout_now(s);
+	s->drops_until_ms = layout_now(s) + FLUSHED_MS;
 	s->sweep_wanted = true;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->mutex);
