@@ -111,6 +111,7 @@ struct layout_store {
 	struct entry *queue, **queue_end;
 	bool sweep_wanted, sweep_failed, stopping;
 	int64_t drops_until_ms; /* what goes until then was dropped by the server itself */
+	int64_t asked_ms; /* when the server was asked how it is, by clock_steady() */
 	bool started_anew; /* since the last pass over the keys: what that does not find is lost */
 	pthread_cond_t work; /* there is something in the queue */
 	pthread_t worker;
@@ -238,8 +239,12 @@ void layout_notify(struct layout_store *s, enum notice_kind kind, const struct p
 void layout_tick(struct layout_store *s);
 /* What is to be known of the server, read anew. */
 void layout_server_look(struct layout_store *s);
-/* A thread went before its deadline: who took it is found out, and said. */
-void layout_vanished(struct layout_store *s, uint64_t gen);
+/*
+ * A thread went before its deadline, which was seen at `seen_ms` of clock_steady(): who took it is
+ * found out. The server: that is said. Somebody else: true, and *ret is the ledger's line.
+ */
+bool layout_vanished(
+	struct layout_store *s, uint64_t gen, int64_t seen_ms, struct ledger_entry *ret);
 
 /* What a write came to, for health: -errno, or 0. */
 void layout_write_ended(struct layout_store *s, int r);

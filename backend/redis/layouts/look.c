@@ -29,6 +29,13 @@ struct look {
 		       */
 };
 
+/* Some looks at once. */
+struct looked {
+	int64_t seen_ms; /* by clock_steady(), before they were */
+	struct ledger_entry *deleted; /* what others have deleted, as many as there are looks */
+	size_t deleted_count;
+};
+
 /* Under the mutex. False: it is gone from the index. */
 static bool look_begin(struct layout_store *s, struct look *look)
 {
@@ -102,7 +109,7 @@ static struct news news_of(struct layout_store *s, struct entry *e, const struct
 }
 
 /* Tells the mount what came of a look. */
-static void look_end(struct layout_store *s, const struct look *look)
+static void look_end(struct layout_store *s, const struct look *look, struct looked *looked)
 {
 	struct news news = {0};
 	pthread_mutex_lock(&s->mutex);
@@ -112,8 +119,9 @@ static void look_end(struct layout_store *s, const struct look *look)
 	pthread_mutex_unlock(&s->mutex);
 	if (!s->read_only && (look->follows || news.moved || news.came || !news.there))
 		follow(s, look);
-	if (news.early)
-		layout_vanished(s, look->place->gen);
+	if (news.early && layout_vanished(s, look->place->gen, looked->seen_ms,
+				  &looked->deleted[looked->deleted_count]))
+		looked->deleted_count++;
 	if (news.thread)
 		layout_notify(s, NOTICE_THREAD, look->place, NULL);
 	if (news.file)
@@ -169,7 +177,8 @@ static bool is_told(struct layout_store *s, uint64_t gen, int r)
 }
 
 /* Five elements of the reply each, as lua/layout_peek.lua has them. */
-static void look_take(struct layout_store *s, struct look *look, const redisReply *reply, size_t at)
+static void look_take(struct layout_store *s, struct look *look, const redisReply *reply, size_t at,
+	struct looked *looked)
 {
 	struct seen seen;
 	if (reply->type != REDIS_REPLY_ARRAY || at + 4 >= reply->elements ||
@@ -195,15 +204,26 @@ static void look_take(struct layout_store *s, struct look *look, const redisRepl
 		if (r < 0 && !is_told(s, look->place->gen, r))
 			return;
 	}
-	look_end(s, look);
+	look_end(s, look, looked);
+}
+
+/* The ledger's lines, all in one step: many threads may be deleted at once. */
+static void say_deleted(struct layout_store *s, const struct looked *looked)
+{
+	if (s->read_only || looked->deleted_count == 0)
+		return;
+	if (layout_ledger_add(&s->store, looked->deleted, looked->deleted_count) < 0)
+		log_debug("threads were deleted, and the ledger does not say so");
 }
 
 void layout_look(struct layout_store *s, struct place *const *places, size_t count)
 {
 	struct look *looks = calloc(count, sizeof(*looks));
+	struct looked looked = {.seen_ms = clock_now_ms(clock_steady()),
+		.deleted = calloc(count, sizeof(*looked.deleted))};
 	redisReply *reply = NULL;
 	size_t used = 0;
-	int r = looks ? 0 : -ENOMEM;
+	int r = looks && looked.deleted ? 0 : -ENOMEM;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		looks[used].place = places[i];
 		pthread_mutex_lock(&s->mutex);
@@ -216,11 +236,13 @@ void layout_look(struct layout_store *s, struct place *const *places, size_t cou
 	if (r == 0 && used > 0)
 		r = peek(s, looks, used, &reply);
 	for (size_t i = 0; i < used && r == 0; i++)
-		look_take(s, &looks[i], reply, 5 * i);
+		look_take(s, &looks[i], reply, 5 * i, &looked);
+	say_deleted(s, &looked);
 	if (reply)
 		freeReplyObject(reply);
 	for (size_t i = 0; i < used; i++)
 		keys_done(&looks[i].keys);
+	free(looked.deleted);
 	free(looks);
 	if (r == 0)
 		return;

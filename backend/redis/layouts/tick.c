@@ -29,10 +29,12 @@ static bool is_time(struct layout_store *s, int64_t *last_ms, int64_t every_ms)
 void layout_server_look(struct layout_store *s)
 {
 	struct redis_server server;
+	int64_t asked_ms = clock_now_ms(clock_steady());
 	if (redis_server_read(s->pool, s->replicas, &server) < 0)
 		return;
 	int64_t now = layout_now(s);
 	pthread_mutex_lock(&s->mutex);
+	s->asked_ms = asked_ms;
 	struct redis_server before = s->server;
 	s->server = server;
 	redis_pool_facts(s->pool, &s->facts);
@@ -92,9 +94,10 @@ static bool server_drops(struct layout_store *s)
 	return drops;
 }
 
-static void say_deleted(struct layout_store *s, const struct thread_info *info)
+static void line_of_deleted(
+	struct layout_store *s, const struct thread_info *info, struct ledger_entry *ret)
 {
-	struct ledger_entry line = {
+	*ret = (struct ledger_entry){
 		.time_ms = layout_now(s),
 		.gen = info->gen,
 		.cause = LEDGER_DELETED,
@@ -102,10 +105,8 @@ static void say_deleted(struct layout_store *s, const struct thread_info *info)
 		.deadline_ms = info->deadline_ms,
 		.turns = info->turns,
 	};
-	snprintf(line.id, sizeof(line.id), "%s", info->id);
-	snprintf(line.detail, sizeof(line.detail), "by the chat server or another program");
-	if (!s->read_only && layout_ledger_add(&s->store, &line, 1) < 0)
-		log_debug("thread %s: it was deleted, and the ledger does not say so", info->id);
+	snprintf(ret->id, sizeof(ret->id), "%s", info->id);
+	snprintf(ret->detail, sizeof(ret->detail), "by the chat server or another program");
 }
 
 static void say_lost(struct layout_store *s, struct place *place, const struct thread_info *info)
@@ -121,21 +122,28 @@ static void say_lost(struct layout_store *s, struct place *place, const struct t
 	layout_notify(s, NOTICE_DATA_LOST, place, info);
 }
 
-void layout_vanished(struct layout_store *s, uint64_t gen)
+bool layout_vanished(
+	struct layout_store *s, uint64_t gen, int64_t seen_ms, struct ledger_entry *ret)
 {
 	struct thread_info info;
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, gen);
 	struct place *place = entry ? place_ref(entry->place) : NULL;
-	bool forgotten = entry && entry->forgotten;
+	bool lost = entry && (entry->forgotten || s->drops_until_ms > layout_now(s));
+	bool asked = s->asked_ms >= seen_ms;
 	if (entry)
 		layout_known(s, entry, &info);
 	pthread_mutex_unlock(&s->mutex);
-	if (!forgotten && !server_drops(s))
-		layout_server_look(s); /* an eviction tells itself by nothing else */
-	if (place && (forgotten || server_drops(s)))
+	if (!place)
+		return false;
+	if (!lost && !asked) {
+		layout_server_look(s); /* nothing else tells of an eviction */
+		lost = server_drops(s);
+	}
+	if (lost)
 		say_lost(s, place, &info);
-	else if (place)
-		say_deleted(s, &info);
+	else
+		line_of_deleted(s, &info, ret);
 	place_unref(place);
+	return !lost;
 }
