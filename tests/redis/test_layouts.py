@@ -463,6 +463,23 @@ def test_W5__a_name_is_claimed_and_the_tool_deletes_the_thread__no_key_is_left(s
     os.close(fd)
 
 
+def test_M2__another_thread_gets_another_ttl__times_are_what_they_were(lmnt, tool):
+    threads = [tool.create() for _ in range(3)]
+    wait_until(lambda: len(os.listdir(lmnt.path)) == 3, 1)
+    before = [os.stat(lmnt / thread).st_mtime_ns for thread in threads[1:]]
+    set_attribute(lmnt / threads[0], "turnfs.ttl", "7d")
+    os.mkdir(lmnt / tool.new_id())  # with the mount's own ttl
+    for thread in threads[1:]:
+        os.chmod(lmnt / thread / "000001-user.md", 0o640)
+    look = lambda: [os.stat(lmnt / thread).st_mtime_ns for thread in threads[1:]]  # noqa: E731
+    assert look() == before
+    lmnt.remount()
+    assert look() == before
+    another = tool.create()
+    wait_until(lambda: (lmnt / another).is_dir(), 1)
+    assert abs(os.stat(lmnt / another).st_mtime - time.time()) < 5 or tool.layout == "agent-framework"
+
+
 def test_T4__touch_and_ttl__renew_it(lmnt, tool):
     thread = tool.create()
     wait_until(lambda: (lmnt / thread).is_dir(), 1)

@@ -308,8 +308,8 @@ def test_R5__started_anew_with_its_data__what_the_tool_deletes_then_is_deleted(s
     threads = [Zen(client).create() for _ in range(2)]
     m = mount(server.url, options(Zen))
     server.restart()
-    wait_until(lambda: "server is back" in m.stderr, 5)
-    time.sleep(2)  # nothing tells when all keys have been looked at; what goes before that may be lost
+    wait_until(lambda: client.pubsub_numsub("__redis__:invalidate")[0][1] >= 1, 5, "it watches again")
+    time.sleep(1)  # and looks at all keys, of which nothing tells; what goes before that counts as lost
     client.delete(f"thread:{threads[0]}")
     wait_until(lambda: outcome(os.stat, m / threads[0]) == errno.ENOENT
                and b"deleted" in read(m / ".turnfs" / "why" / threads[0]), 5)

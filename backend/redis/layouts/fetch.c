@@ -174,7 +174,7 @@ int layout_fetch(struct layout_store *s, struct place *place, const struct image
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, place->gen);
 	if (entry)
-		index_deadline(s, entry, raw.deadline_ms, true);
+		index_deadline(s, entry, raw.deadline_ms, raw_ttl_said(&raw) == 0);
 	pthread_mutex_unlock(&s->mutex);
 	struct image_rules rules = layout_rules(s, place->gen);
 	return image_build(&rules, place, &raw, ret);

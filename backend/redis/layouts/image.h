@@ -39,6 +39,9 @@ struct raw {
 };
 void raw_done(struct raw *raw);
 
+/* The time to live that the side key says of this deadline; 0: none, or of another one. */
+int64_t raw_ttl_said(const struct raw *raw);
+
 /* Value, turns and times of one are the other's too. 0 or -ENOMEM. */
 int raw_value_of(const struct raw *from, struct raw *ret);
 

@@ -37,7 +37,7 @@ struct entry {
 	int64_t gone_ms; /* since when it is gone, by the store's clock; 0: it is there */
 	unsigned writing; /* steps of ours under way */
 	int64_t wrote_ms; /* when a step of ours changed it, until what was told of that is heard */
-	int64_t seen_ns; /* when it was seen to change; 0: it was not */
+	int64_t seen_ns; /* when what the tool keeps was seen to change; 0: it was not */
 	uint32_t count; /* turns, as far as it is known */
 	uint32_t ours, lost; /* turns of ours that are remembered; that were overwritten */
 	bool fresh; /* `image` is how it is now, as far as has been told */
@@ -51,7 +51,7 @@ struct entry {
 	bool queued; /* in the worker's queue */
 	uint64_t swept; /* the last pass over the keys that found it */
 	bool unhashed; /* set when adding it to a table failed */
-	uint64_t digest;
+	uint64_t digest, content; /* its last image's */
 	char rev[24]; /* of its side key, as far as it is known */
 	uint64_t own_revs[OWN_REVS]; /* those that pushes of ours gave it last; a ring */
 	unsigned pushes; /* of ours, for the ring */
@@ -210,12 +210,14 @@ uint64_t layout_told(struct layout_store *s, uint64_t gen);
 
 /* sweep.c: finds all threads, by SCAN. 0 or -errno. */
 int layout_sweep(struct layout_store *s);
-/* What a look at a key has told, four elements of a reply; under the mutex. */
+/* What a look at a key has told: deadline, elements, the first, and whether turnfs set the
+ * deadline. */
 struct seen {
 	bool there;
 	int64_t deadline_ms;
 	uint32_t count;
 	bool ours; /* in a layout of bare keys: its first element is one of this tool's */
+	bool set_here; /* turnfs has set the deadline: it does not say what the tool sets */
 };
 bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struct seen *ret);
 /* False: the key is not this tool's, the entry is forgotten. */

@@ -39,7 +39,7 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 	if (!entry->info)
 		return;
 	if (changed) {
-		if (entry->loaded && entry->digest != image->digest)
+		if (entry->loaded && entry->content != image->content)
 			entry->seen_ns = clock_wall_ns();
 		entry->revision = index_revision(s);
 	}
@@ -50,6 +50,7 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 		entry->mount.digest = image->digest;
 	entry->loaded = entry->listed = true;
 	entry->digest = image->digest;
+	entry->content = image->content;
 	entry->gone_ms = 0;
 	entry->lost_data = entry->forgotten = false;
 	entry->count = (uint32_t)image->raw.count;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum {
+	PEEKED = 6, /* elements of a reply that are of one thread */
 	PUT_OFF_MAX = 4, /* so often a look is put off, some ms each: F6 has 50 */
 };
 
@@ -176,18 +177,18 @@ static bool is_told(struct layout_store *s, uint64_t gen, int r)
 	return told;
 }
 
-/* Five elements of the reply each, as lua/layout_peek.lua has them. */
+/* PEEKED elements of the reply each, as lua/layout_peek.lua has them. */
 static void look_take(struct layout_store *s, struct look *look, const redisReply *reply, size_t at,
 	struct looked *looked)
 {
 	struct seen seen;
-	if (reply->type != REDIS_REPLY_ARRAY || at + 4 >= reply->elements ||
+	if (reply->type != REDIS_REPLY_ARRAY || at + PEEKED > reply->elements ||
 		reply->element[at]->type != REDIS_REPLY_INTEGER ||
 		!seen_read(s, reply, at + 1, &seen))
 		return;
 	look->side = reply->element[at]->integer >= 4;
 	look->follows = look->follows || reply->element[at]->integer % 4 == 3;
-	const redisReply *rev = reply->element[at + 4];
+	const redisReply *rev = reply->element[at + 5];
 	snprintf(look->rev, sizeof(look->rev), "%s",
 		rev->type == REDIS_REPLY_STRING ? rev->str : "");
 	seen.there = seen.there && reply->element[at]->integer % 4 > 0;
@@ -236,7 +237,7 @@ void layout_look(struct layout_store *s, struct place *const *places, size_t cou
 	if (r == 0 && used > 0)
 		r = peek(s, looks, used, &reply);
 	for (size_t i = 0; i < used && r == 0; i++)
-		look_take(s, &looks[i], reply, 5 * i, &looked);
+		look_take(s, &looks[i], reply, PEEKED * i, &looked);
 	say_deleted(s, &looked);
 	if (reply)
 		freeReplyObject(reply);

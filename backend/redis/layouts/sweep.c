@@ -7,22 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCAN_COUNT = 1000, CURSOR_MAX = 24 };
+enum {
+	SCAN_COUNT = 1000,
+	CURSOR_MAX = 24,
+	SCANNED = 5, /* elements of a reply that are of one key */
+};
 
 static const struct redis_script script_scan = {"layout_scan", SCRIPT_READS, lua_layout_scan};
 
 bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struct seen *ret)
 {
-	if (at + 2 >= reply->elements)
+	if (at + 3 >= reply->elements)
 		return false;
 	const redisReply *deadline = reply->element[at], *count = reply->element[at + 1];
-	const redisReply *first = reply->element[at + 2];
+	const redisReply *first = reply->element[at + 2], *set_here = reply->element[at + 3];
 	if (deadline->type != REDIS_REPLY_INTEGER || count->type != REDIS_REPLY_INTEGER ||
-		first->type != REDIS_REPLY_STRING)
+		first->type != REDIS_REPLY_STRING || set_here->type != REDIS_REPLY_INTEGER)
 		return false;
 	*ret = (struct seen){.there = deadline->integer != -2,
 		.deadline_ms = deadline_of_reply(deadline),
-		.ours = true};
+		.ours = true,
+		.set_here = set_here->integer == 1};
 	if (count->integer > 0)
 		ret->count =
 			count->integer < STORE_TURN_MAX ? (uint32_t)count->integer : STORE_TURN_MAX;
@@ -49,7 +54,7 @@ bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen 
 		index_gone(s, entry);
 		return true;
 	}
-	index_deadline(s, entry, seen->deadline_ms, true);
+	index_deadline(s, entry, seen->deadline_ms, !seen->set_here);
 	entry->lost_data = entry->forgotten = false;
 	if (entry->gone_ms) {
 		entry->gone_ms = 0;
@@ -86,7 +91,7 @@ static int take_page(
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
 		reply->element[0]->type != REDIS_REPLY_STRING)
 		return -EIO;
-	for (size_t i = 1; i + 3 < reply->elements; i += 4) {
+	for (size_t i = 1; i + SCANNED <= reply->elements; i += SCANNED) {
 		struct seen seen;
 		if (reply->element[i]->type != REDIS_REPLY_STRING ||
 			!seen_read(s, reply, i + 1, &seen))
@@ -106,6 +111,7 @@ static int scan_page(struct layout_store *s, const char *cursor, const char *pat
 	redis_args_add_number(&args, SCAN_COUNT);
 	redis_args_add(&args, type);
 	redis_args_add(&args, layout_is_bare(s->layout) ? "1" : "0");
+	redis_args_add(&args, s->side);
 	return redis_read_script(s->pool, &script_scan, 0, &args, "", ret);
 }
 
@@ -142,28 +148,22 @@ static int scan(struct layout_store *s, const char *pattern, const char *type, u
 	return 0;
 }
 
-/* Whether a side key does not end with its thread. */
-static bool is_stale(const struct entry *entry, const redisReply *reply)
-{
-	int64_t ends = reply->type == REDIS_REPLY_INTEGER ? deadline_of_reply(reply)
-							  : STORE_DEADLINE_NEVER;
-	return entry->gone_ms || ends != entry->deadline_ms;
-}
-
 static void take_side(struct layout_store *s, struct entry *entry, const redisReply *reply,
 	size_t at, uint64_t sweep)
 {
-	const redisReply *ends = reply->element[at + 1], *made = reply->element[at + 2];
-	struct seen seen = {.there = true, .ours = true, .deadline_ms = STORE_DEADLINE_NEVER};
-	bool without_turns = made->type == REDIS_REPLY_INTEGER && made->integer == 1;
+	struct seen seen; /* of the side key; instead of elements 1 if the thread has none */
+	if (!seen_read(s, reply, at + 1, &seen))
+		return;
+	bool without_turns = seen.count > 0;
+	seen.count = 0;
+	seen.ours = true;
 	if (entry->swept < sweep && without_turns) {
-		if (ends->type == REDIS_REPLY_INTEGER)
-			seen.deadline_ms = deadline_of_reply(ends);
 		layout_seen(s, entry, &seen);
 		entry->swept = sweep;
 		return;
 	}
-	entry->side_stale = without_turns || is_stale(entry, ends);
+	entry->side_stale =
+		without_turns || entry->gone_ms || entry->deadline_ms != seen.deadline_ms;
 	if (s->layout->kind == LAYOUT_VALUE)
 		entry->ours += entry->ours ? 0 : 1; /* until it has been read */
 	if (entry->side_stale || s->layout->kind == LAYOUT_VALUE)
@@ -180,7 +180,7 @@ static int take_sides(
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
 		reply->element[0]->type != REDIS_REPLY_STRING)
 		return -EIO;
-	for (size_t i = 1; i + 3 < reply->elements; i += 4) {
+	for (size_t i = 1; i + SCANNED <= reply->elements; i += SCANNED) {
 		const redisReply *side = reply->element[i];
 		const char *key;
 		size_t size;
