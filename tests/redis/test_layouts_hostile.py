@@ -121,6 +121,53 @@ def test_N4__ids_that_break_the_rules__are_shown_encoded(server, mount, client):
     assert outcome(os.stat, m / "%53p ace") == 2
 
 
+def test_N4__ids_with_the_signs_of_patterns_and_of_our_keys__are_ids_like_others(server, mount, client):
+    tool = LlamaIndex(client, ttl=1000)
+    keys = [b"chat-*", b"chat-[a]", b"chat-{x}", b"chat-}:files", b"chat-a}:files{b", b"chat-a/b", b"chat-%41", b"chat-\\",
+            b"chat- ", b"chat-\n", "chat-é".encode(), b"chat-\xff"]
+    for key in keys:
+        client.rpush(key, tool.element("user", "one"))
+        client.expire(key, 1000)
+    m = mount(server.url, options(LlamaIndex))
+    assert len(os.listdir(m.path)) == len(keys)
+    for name in os.listdir(m.path):
+        write(m / name / "note", name)
+        say(m / name, "user", "two")
+    m.remount()
+    for name in os.listdir(m.path):
+        assert read(m / name / "note") == os.fsencode(name)
+        assert [text for _, text in turns(m / name)] == [b"one", b"two"]
+    assert [client.llen(key) for key in keys] == [2] * len(keys)
+    for name in os.listdir(m.path):
+        assert subprocess.run(["rm", "-r", m / name]).returncode == 0
+    assert not server.keys(b"chat") and not server.keys(b"{")
+
+
+def test_S3__a_turn_with_odd_members__all_can_be_read_and_stays(server, mount, client):
+    thread = str(uuid.uuid4())
+    turn = ('{"role":"u\\u0000ser\\ud800","content":"a\\u0000b\\udc00","timestamp":"9999-12-31T23:59:59+00:00",'
+            '"files":["\\u0000","\\ud83d"],"model_metadata":{"a":1e999,"a":[[[]]],"k\\u0000":1,"n":'
+            '123456789012345678901234567890},"model_name":"m\\u0000","x y":1,"":2,"blocks":3,"turnfs.ttl":"x",'
+            f'"{"k" * 300}":1,"big":"{"v" * 70000}"}}')
+    value = (f'{{"thread_id":"{thread}","parent_thread_id":"\\u0000","created_at":"0001-01-01T00:00:00",'
+             f'"last_updated_at":"garbage","tool_name":"","turns":[{turn}],"initial_context":{{"ttl_seconds":5}},'
+             f'"id":"zz","turn_count":77,"ttl_seconds":1,"turns":[{turn},{turn}]}}')
+    client.setex(f"thread:{thread}", 1000, value)
+    m = mount(server.url, options(Zen))
+    for name in os.listdir(m / thread):
+        read(m / thread / name)
+        for attribute in os.listxattr(m / thread / name):
+            os.getxattr(m / thread / name, attribute)
+    assert document(m / thread)["turn_count"] == 2
+    for line in read(m / thread / "@transcript.jsonl").splitlines():
+        json.loads(line)
+    say(m / thread, "user", "ok")
+    now = client.get(f"thread:{thread}").decode()
+    assert now.startswith(value[:value.index('"garbage"')]) and now.count(turn) == 3
+    assert [turn["content"] for turn in json.loads(now)["turns"]][2:] == ["ok"]
+    m.stop()
+
+
 @pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.layout)
 def test_I6__elements_that_are_none__are_EIO_and_the_others_are_there(server, mount, client, kind):
     tool = kind(client, ttl=1000)
@@ -263,6 +310,23 @@ def test_I6__a_foreign_list_is_asked_for_by_name__it_is_no_thread(server, client
     url = f"{server.url}?layout=langchain-js&match=*"
     why = subprocess.run([BINARY, "why", "jobs-1", url], capture_output=True, text=True, env=workshop.environment())
     assert why.returncode == 1 and "live" not in why.stdout
+
+
+def test_I6__a_key_is_renamed_and_gets_another_type__it_is_followed(server, mount, client):
+    tool = LangChain(client, ttl=1000)
+    thread = tool.create(turns=[("user", "a"), ("assistant", "b")])
+    m = mount(server.url, options(LangChain))
+    write(m / thread / "note", "1")
+    client.rename(tool.key(thread), tool.key("other"))
+    wait_until(lambda: os.listdir(m.path) == ["other"], 1)
+    assert [text for _, text in turns(m / "other")] == [b"a", b"b"] and 0 < client.pttl(tool.key("other")) <= 1_000_000
+    wait_until(lambda: not server.keys(b"turnfs:side:{"), 3)
+    client.set(tool.key("other"), "a string")
+    wait_until(lambda: os.listdir(m.path) == [], 1)
+    assert outcome(say, m / "other", "user", "x") == errno.ENOENT and client.get(tool.key("other")) == b"a string"
+    client.delete(tool.key("other"))
+    tool.create("other")
+    wait_until(lambda: outcome(os.listdir, m / "other") == 0, 1)
 
 
 def test_I6__random_bytes_in_a_value__never_crash(server, mount, client):
