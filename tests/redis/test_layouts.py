@@ -407,6 +407,18 @@ def test_N3__attachments_and_attributes__are_kept_beside(server, lmnt, tool):
     assert "plan.png" not in os.listdir(lmnt / thread)
 
 
+def test_W11__one_attachment_replaces_another__with_its_own_attributes(lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    for name in ("one", "two"):
+        write(lmnt / thread / name, name)
+        set_attribute(lmnt / thread / name, "of", name)
+    os.rename(lmnt / thread / "one", lmnt / thread / "two")
+    assert read(lmnt / thread / "two") == get_attribute(lmnt / thread / "two", "of") == b"one"
+    assert not (lmnt / thread / "one").exists()
+    lmnt.stop()  # which tells of leaks
+
+
 def test_T1__side_keys__live_as_long_as_the_thread(server, lmnt, tool, kind):
     thread = tool.create()
     wait_until(lambda: (lmnt / thread).is_dir(), 1)

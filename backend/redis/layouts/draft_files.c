@@ -181,6 +181,7 @@ static int rename_attachment(
 	if (r < 0)
 		return r;
 	side_remove(&d->side, from->field);
+	record_done(&to->record);
 	to->record = from->record;
 	from->record.meta = NULL;
 	return put_record(d, to, change, change->set & ~(unsigned)SET_CONTENT, NULL);
