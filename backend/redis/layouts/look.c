@@ -217,6 +217,24 @@ static void say_deleted(struct layout_store *s, const struct looked *looked)
 		log_debug("threads were deleted, and the ledger does not say so");
 }
 
+/* Those of the places that are known still. 0 or -ENOMEM. */
+static int looks_begin(struct layout_store *s, struct place *const *places, size_t count,
+	struct look *looks, size_t *ret_used)
+{
+	int r = 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct look *look = &looks[*ret_used];
+		look->place = places[i];
+		pthread_mutex_lock(&s->mutex);
+		bool known = look_begin(s, look);
+		pthread_mutex_unlock(&s->mutex);
+		if (known)
+			r = keys_init(s, places[i], &look->keys);
+		*ret_used += known && r == 0 ? 1 : 0;
+	}
+	return r;
+}
+
 void layout_look(struct layout_store *s, struct place *const *places, size_t count)
 {
 	struct look *looks = calloc(count, sizeof(*looks));
@@ -225,15 +243,8 @@ void layout_look(struct layout_store *s, struct place *const *places, size_t cou
 	redisReply *reply = NULL;
 	size_t used = 0;
 	int r = looks && looked.deleted ? 0 : -ENOMEM;
-	for (size_t i = 0; i < count && r == 0; i++) {
-		looks[used].place = places[i];
-		pthread_mutex_lock(&s->mutex);
-		bool known = look_begin(s, &looks[used]);
-		pthread_mutex_unlock(&s->mutex);
-		if (known)
-			r = keys_init(s, places[i], &looks[used].keys);
-		used += known && r == 0 ? 1 : 0;
-	}
+	if (r == 0)
+		r = looks_begin(s, places, count, looks, &used);
 	if (r == 0 && used > 0)
 		r = peek(s, looks, used, &reply);
 	for (size_t i = 0; i < used && r == 0; i++)
