@@ -82,6 +82,18 @@ def test_F6__a_tool_adds_a_turn__seen_within_50_ms(lmnt, tool):
     assert read(name) == b"turn 21"
 
 
+def test_F6__a_tool_changes_an_old_turn_right_behind_our_append__its_size_is_right(server, mount, list_kind):
+    with server.client() as client:
+        tool = list_kind(client, ttl=10800)
+        thread = tool.create(turns=[("user", "hi"), ("assistant", "ok")])
+        m = mount(server.url, options(list_kind))
+        for i in range(1, 16):
+            os.stat(m / thread / "000001-user.md")
+            say(m / thread, "user", f"said {i}")
+            client.lset(tool.key(thread), -1 if tool.newest_first else 0, tool.element("user", "x" * i))
+            wait_until(lambda: os.stat(m / thread / "000001-user.md").st_size == i, 1)
+
+
 def test_F6__a_tool_makes_and_deletes_threads__listings_follow(lmnt, tool):
     threads = [tool.create() for _ in range(20)]
     wait_until(lambda: set(threads) == set(os.listdir(lmnt.path)), 1)

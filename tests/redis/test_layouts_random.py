@@ -333,9 +333,12 @@ def test_I6__a_tool_and_two_mounts_at_random__both_show_what_the_tool_has(server
         raise
     world.check()
     print(len(world.log), "steps")
+
+    def left():
+        return [key for key in server.keys(b"turnfs:side:{")
+                if not any(world.tool.key(talk.name).encode() in key for talk in world.talks)]
+
+    wait_until(lambda: not left(), 3, "nothing is left of what went")
     for m in world.mounts:
         m.stop()
-    world.check_ended = [world.elements(talk) == talk.elements for talk in world.talks]
-    assert all(world.check_ended)
-    left = {key for key in server.keys(b"turnfs:side:{")}
-    assert all(any(world.tool.key(talk.name).encode() in key for talk in world.talks) for key in left)
+    assert all(world.elements(talk) == talk.elements for talk in world.talks)

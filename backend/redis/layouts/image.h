@@ -71,6 +71,7 @@ struct image {
 	size_t file_count;
 	struct thread_info info; /* but for `revision` */
 	uint64_t content; /* hash of what the tool keeps */
+	uint64_t chain; /* image_chain() of its elements */
 	uint64_t digest; /* hash of all there is, but of the deadline */
 	struct lost_element *lost;
 	size_t lost_count, ours_count;
@@ -99,6 +100,9 @@ struct image_rules {
  */
 int image_build(const struct image_rules *rules, const struct place *place, struct raw *raw,
 	struct image **ret);
+
+/* A hash of elements one after the other, from 0 on, by the hash of the next one. */
+uint64_t image_chain(uint64_t chain, uint64_t element_hash);
 
 /* NULL: there is no such file. */
 const struct image_file *image_find(const struct image *image, const char *name);

@@ -11,6 +11,11 @@ enum { THREAD_MODE = 0700, SECOND_MS = 1000 };
 /* More than this, and the value's times are not those at which its time to live was set. */
 #define TTL_LIKELY_MS (7 * 24 * 3600 * INT64_C(1000))
 
+uint64_t image_chain(uint64_t chain, uint64_t element_hash)
+{
+	return XXH3_64bits_withSeed(&element_hash, sizeof(element_hash), chain);
+}
+
 static uint64_t content_hash(const struct image *image)
 {
 	const struct raw *raw = &image->raw;
@@ -128,6 +133,8 @@ int builder_thread(struct builder *b)
 	struct thread_info *info = &image->info;
 	struct record record;
 	record_read(side_get(&image->raw.side, "thread"), &record);
+	for (size_t i = 0; i < image->raw.count; i++)
+		image->chain = image_chain(image->chain, image->raw.elements[i]->hash);
 	image->content = content_hash(image);
 	image->digest = side_hash(&image->raw.side, image->content);
 	image->memory += sizeof(*image) + blob_size(image->raw.value);

@@ -232,6 +232,7 @@ void index_mount_knows(struct entry *entry)
 		.there = !entry->gone_ms,
 		.listed = entry->listed,
 		.digest = entry->loaded ? entry->digest : 0,
+		.chain = entry->chain,
 		.deadline_ms = entry->deadline_ms,
 		.count = entry->count,
 	};

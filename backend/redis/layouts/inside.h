@@ -19,6 +19,7 @@
 struct entry_told {
 	bool there, listed;
 	uint64_t digest; /* 0: nothing of it was read */
+	uint64_t chain; /* the image's of that digest, with what pushes of ours have added since */
 	int64_t deadline_ms;
 	uint32_t count;
 	char rev[24]; /* of its side key; "" none */
@@ -48,10 +49,11 @@ struct entry {
 	bool loaded; /* `digest` and `info` are those of its last image */
 	bool listed; /* shown in listings: its name or a look at it says that it is a thread */
 	bool blind; /* a step of ours added to it without knowing what it had */
+	int64_t unsure_ms; /* when it looked as pushes of ours make it: that is to be verified; 0 */
 	bool queued; /* in the worker's queue */
 	uint64_t swept; /* the last pass over the keys that found it */
 	bool unhashed; /* set when adding it to a table failed */
-	uint64_t digest, content; /* its last image's */
+	uint64_t digest, content, chain; /* its last image's */
 	char rev[24]; /* of its side key, as far as it is known */
 	uint64_t own_revs[OWN_REVS]; /* those that pushes of ours gave it last; a ring */
 	unsigned pushes; /* of ours, for the ring */

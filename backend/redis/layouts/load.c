@@ -24,7 +24,7 @@ struct image_rules layout_rules(struct layout_store *s, uint64_t gen)
 static bool is_pushed(struct layout_store *s, const struct entry *entry, const struct image *image)
 {
 	return s->layout->kind == LAYOUT_LIST && !s->layout->trims &&
-	       entry->mount.digest == entry->digest && entry->mount.count == image->raw.count &&
+	       entry->mount.digest == entry->digest && entry->mount.chain == image->chain &&
 	       !strcmp(entry->mount.rev, blob_data(side_get(&image->raw.side, "rev")));
 }
 
@@ -46,11 +46,14 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 	index_broken(s, entry, false);
 	const struct blob *rev = side_get(&image->raw.side, "rev");
 	snprintf(entry->rev, sizeof(entry->rev), "%s", blob_data(rev));
-	if (!entry->mount.digest || is_pushed(s, entry, image))
+	if (!entry->mount.digest || is_pushed(s, entry, image)) {
 		entry->mount.digest = image->digest;
+		entry->mount.chain = image->chain;
+	}
 	entry->loaded = entry->listed = true;
 	entry->digest = image->digest;
 	entry->content = image->content;
+	entry->chain = image->chain;
 	entry->gone_ms = 0;
 	entry->lost_data = entry->forgotten = false;
 	entry->count = (uint32_t)image->raw.count;

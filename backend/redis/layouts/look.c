@@ -48,9 +48,10 @@ static bool look_begin(struct layout_store *s, struct look *look)
 	look->mount = e->mount;
 	look->told = e->told;
 	look->wrote = e->wrote_ms != 0;
-	look->whole = e->ours || e->broken || !usual || (look->wrote && !e->blind);
+	look->whole = e->ours || e->broken || !usual || (look->wrote && !e->blind) || e->unsure_ms;
 	look->follows = e->side_stale;
 	e->side_stale = false;
+	e->unsure_ms = 0;
 	e->wrote_ms = 0;
 	e->blind = false;
 	return true;
@@ -142,7 +143,9 @@ static bool is_own_rev(const struct entry *e, const struct look *look)
 
 /*
  * Whether what was seen is one of the states that pushes of ours have made, while we looked too:
- * then there is no news. Or it cannot be told yet, for another push was under way: later.
+ * then there is no news, but that somebody else may have written over an element: once nobody
+ * pushes any more it is read whole. Or it cannot be told yet, for another push was under way:
+ * later.
  */
 static bool only_pushes(
 	struct layout_store *s, struct entry *e, const struct look *look, const struct seen *seen)
@@ -153,6 +156,9 @@ static bool only_pushes(
 		    seen->deadline_ms <= now->deadline_ms;
 	if (grown && ends && is_own_rev(e, look)) {
 		e->put_off = 0;
+		e->unsure_ms = look->mount.digest ? layout_now(s) : 0;
+		if (e->unsure_ms)
+			worker_add(s, e);
 		return true;
 	}
 	if ((e->told == look->told && !e->wrote_ms) || e->put_off >= PUT_OFF_MAX) {

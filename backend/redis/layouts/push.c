@@ -181,6 +181,8 @@ static void push_told(const struct push *p, struct entry *entry, uint32_t length
 	if (entry->mount.count != length - p->count)
 		return;
 	entry->mount.count = length;
+	for (size_t i = 0; i < p->count; i++)
+		entry->mount.chain = image_chain(entry->mount.chain, blob_hash(p->bytes[i]));
 	memcpy(entry->mount.rev, entry->rev, sizeof(entry->rev));
 }
 

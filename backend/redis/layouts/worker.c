@@ -13,6 +13,7 @@
 enum {
 	BATCH = 128,
 	FLUSHED_MS = 30 * 1000, /* so long it may take to see that all is gone */
+	UNSURE_MS = 20, /* after so long what seems to be our own pushes is verified: F6 has 50 */
 	SETTLE_MS = 8, /* what we wrote ourselves is looked at after so long, with what follows */
 };
 
@@ -38,6 +39,12 @@ void worker_add(struct layout_store *s, struct entry *entry)
 	pthread_cond_signal(&s->work);
 }
 
+/* Whether `since` (0: never) is less than that ago. */
+static bool is_since(int64_t now, int64_t since, int64_t ms)
+{
+	return since && now >= since && now - since < ms;
+}
+
 /* The first in the queue, or NULL. An entry that is not due goes to its end. Under the mutex. */
 static struct entry *take_due(struct layout_store *s, int64_t now, struct entry **first_young)
 {
@@ -47,8 +54,8 @@ static struct entry *take_due(struct layout_store *s, int64_t now, struct entry 
 		if (!s->queue)
 			s->queue_end = &s->queue;
 		entry->queued = false;
-		bool young = entry->writing || (entry->wrote_ms && now >= entry->wrote_ms &&
-						       now - entry->wrote_ms < SETTLE_MS);
+		bool young = entry->writing || is_since(now, entry->wrote_ms, SETTLE_MS) ||
+			     is_since(now, entry->unsure_ms, UNSURE_MS);
 		if (!young)
 			return entry;
 		worker_add(s, entry);
