@@ -100,7 +100,10 @@ static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, st
 	struct entry *entry = index_find_gen(s, gen);
 	if (entry && r == 0 && is_foreign(s, entry, image))
 		r = -ENOENT;
-	if (entry && r == 0) {
+	/* One that was seen to go since it was read is not brought back: nobody would look again.
+	 */
+	bool overtaken = entry && entry->gone_ms && entry->told != told;
+	if (entry && r == 0 && !overtaken) {
 		uint32_t before = entry->lost;
 		take_image(s, entry, image);
 		lost = entry->lost > before ? entry->lost - before : 0;
