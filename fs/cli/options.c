@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum { GRACE_DEFAULT_MS = 24 * 3600 * 1000 };
+enum {
+	GRACE_DEFAULT_MS = 24 * 3600 * 1000,
+	GRACE_NOT_GIVEN_MS = -1,
+};
 
 #define OPTION(member) offsetof(struct cli_options, member)
 
@@ -49,7 +52,7 @@ void options_init(struct cli_options *options)
 {
 	*options = (struct cli_options){
 		.mount = {.ttl_ms = 24 * 3600 * 1000,
-			.grace_ms = GRACE_DEFAULT_MS,
+			.grace_ms = GRACE_NOT_GIVEN_MS,
 			.warn_ms = 3600 * 1000,
 			.timeout_ms = 5000,
 			.max_file_size = 64 << 20,
@@ -248,13 +251,12 @@ int options_check(struct cli_options *options, bool server, struct errtext *erro
 	if (options->mount.allow_other && options->mount.allow_root)
 		return errtext_set(error, -EINVAL,
 			"allow_other and allow_root exclude each other: choose one");
-	if (options->server.layout && options->mount.grace_ms != GRACE_DEFAULT_MS &&
-		options->mount.grace_ms != 0)
+	if (options->server.layout && options->mount.grace_ms > 0)
 		return errtext_set(error, -EINVAL,
 			"a chat server's threads have no grace, for Redis erases them at their "
 			"deadline: leave grace= out with layout=");
-	if (options->server.layout)
-		options->mount.grace_ms = 0;
+	if (options->mount.grace_ms == GRACE_NOT_GIVEN_MS)
+		options->mount.grace_ms = options->server.layout ? 0 : GRACE_DEFAULT_MS;
 	const char *name = first_server_option(&options->server);
 	if (name && !server)
 		return errtext_set(error, -EINVAL,

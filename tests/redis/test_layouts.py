@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from chat_tools import ALL, LISTS, AgentFramework, LangChain, OpenAIAgents, Zen, options
-from harness import (document, fails, get_attribute, read, say, set_attribute, turns, wait_until, write)
+from chat_tools import ALL, LISTS, AgentFramework, LangChain, LlamaIndex, OpenAIAgents, Zen, options
+from harness import (document, fails, get_attribute, outcome, read, say, set_attribute, turns, wait_until, write)
 
 
 @pytest.fixture(params=ALL, ids=lambda tool: tool.layout)
@@ -80,6 +80,18 @@ def test_F6__a_tool_adds_a_turn__seen_within_50_ms(lmnt, tool):
         lags.append(time.monotonic() - since)
     assert sorted(lags)[len(lags) // 2] < 0.05, lags
     assert read(name) == b"turn 21"
+
+
+def test_F6__a_tool_changes_an_old_turn_right_behind_our_append__its_size_is_right(server, mount, list_kind):
+    with server.client() as client:
+        tool = list_kind(client, ttl=10800)
+        thread = tool.create(turns=[("user", "hi"), ("assistant", "ok")])
+        m = mount(server.url, options(list_kind))
+        for i in range(1, 16):
+            os.stat(m / thread / "000001-user.md")
+            say(m / thread, "user", f"said {i}")
+            client.lset(tool.key(thread), -1 if tool.newest_first else 0, tool.element("user", "x" * i))
+            wait_until(lambda: os.stat(m / thread / "000001-user.md").st_size == i, 1)
 
 
 def test_F6__a_tool_makes_and_deletes_threads__listings_follow(lmnt, tool):
@@ -220,6 +232,18 @@ def test_W7__lines_of_one_open__are_turns_in_one_step(lmnt, tool):
     assert len(tool.read(thread)) == 3
 
 
+def test_W7__ten_thousand_lines__are_turns_in_one_step(lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    texts = [str(n) for n in range(10000)]
+    lines = "".join(json.dumps({"role": "user", "content": text, "mood": text}) + "\n" for text in texts)
+    write(lmnt / thread / "@transcript.jsonl", lines, os.O_WRONLY)
+    assert [text for _, text in tool.read(thread)] == ["hi", *texts]
+    for number in (2, 999, 1002, 10001):
+        name = lmnt / thread / f"{number:06d}-user.md"
+        assert read(name) == get_attribute(name, "mood") == texts[number - 2].encode()
+
+
 def test_I6__a_role_the_tool_cannot_say__is_refused(lmnt, tool, kind):
     if kind is not LangChain:
         pytest.skip("the others say any word")
@@ -340,6 +364,29 @@ def test_W1__mkdir__makes_a_thread_that_the_tool_reads(lmnt, tool, kind):
     wait_until(lambda: shown(lmnt / thread) == [("user", "hello"), ("assistant", "it goes on")], 1)
 
 
+def test_W1__mkdir_and_a_turn_at_once__it_always_expires(lmnt, tool, kind):
+    if kind is AgentFramework:
+        pytest.skip("its threads never expire")
+    for _ in range(50):
+        thread = tool.new_id()
+        os.mkdir(lmnt / thread)
+        say(lmnt / thread, "user", "hello")
+        assert tool.client.pttl(tool.key(thread)) > 0
+
+
+def test_W1__mkdir_then_the_tool_writes_and_deletes__nothing_is_left(server, lmnt, list_tool, list_kind, kind):
+    if kind is not list_kind:
+        pytest.skip("each layout once")
+    thread = list_tool.new_id()
+    os.mkdir(lmnt / thread)
+    side = f"turnfs:side:{{{list_tool.key(thread)}}}"
+    list_tool.add(thread, "user", "hi")
+    wait_until(lambda: shown(lmnt / thread) == [("user", "hi")], 2)
+    wait_until(lambda: not list_tool.client.hexists(side, "made"), 2)
+    list_tool.client.delete(list_tool.key(thread))
+    wait_until(lambda: not (lmnt / thread).exists() and not list_tool.client.exists(side), 3)
+
+
 def test_W1__a_thread_without_turns__survives_a_remount(lmnt, tool):
     thread = tool.new_id()
     os.mkdir(lmnt / thread)
@@ -390,6 +437,18 @@ def test_N3__attachments_and_attributes__are_kept_beside(server, lmnt, tool):
     assert "plan.png" not in os.listdir(lmnt / thread)
 
 
+def test_W11__one_attachment_replaces_another__with_its_own_attributes(lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    for name in ("one", "two"):
+        write(lmnt / thread / name, name)
+        set_attribute(lmnt / thread / name, "of", name)
+    os.rename(lmnt / thread / "one", lmnt / thread / "two")
+    assert read(lmnt / thread / "two") == get_attribute(lmnt / thread / "two", "of") == b"one"
+    assert not (lmnt / thread / "one").exists()
+    lmnt.stop()  # which tells of leaks
+
+
 def test_T1__side_keys__live_as_long_as_the_thread(server, lmnt, tool, kind):
     thread = tool.create()
     wait_until(lambda: (lmnt / thread).is_dir(), 1)
@@ -402,6 +461,65 @@ def test_T1__side_keys__live_as_long_as_the_thread(server, lmnt, tool, kind):
     wait_until(near, 2)
     tool.client.delete(tool.key(thread))
     wait_until(lambda: not tool.client.exists(*sides), 2)
+
+
+def test_T1__a_tool_renews_all_the_time__side_keys_do_not_fall_behind(server, lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    write(lmnt / thread / "notes.txt", "x")
+    sides = [k for k in server.keys(thread) if k.startswith(b"turnfs:")]
+    for _ in range(100):
+        tool.client.pexpire(tool.key(thread), 500_000)
+        time.sleep(0.01)
+    ends = tool.client.pexpiretime(tool.key(thread))
+    wait_until(lambda: all(abs(tool.client.pexpiretime(k) - ends) < 50 for k in sides), 1)
+
+
+def test_N3__a_tool_deletes_and_writes_anew__what_is_beside_stays(server, mount):
+    """llama-index' set_messages(): DEL, then RPUSH of each."""
+    with server.client() as client:
+        tool = LlamaIndex(client)
+        thread = tool.create(turns=CONVERSATION)
+        m = mount(server.url, options(LlamaIndex))
+        write(m / thread / "notes.txt", "mine")
+        elements = tool.elements(thread)
+        for i in range(40):
+            client.delete(tool.key(thread))
+            time.sleep(0.001 * (i % 8))
+            for element in elements:
+                client.rpush(tool.key(thread), element)
+            wait_until(lambda: outcome(read, m / thread / "notes.txt") == 0, 1)
+        time.sleep(1.2)  # the second that they would have had
+        assert read(m / thread / "notes.txt") == b"mine"
+        assert client.ttl(f"turnfs:side:{{{thread}}}") == -1
+
+
+def test_W5__a_name_is_claimed_and_the_tool_deletes_the_thread__no_key_is_left(server, lmnt, tool):
+    thread = tool.create()
+    wait_until(lambda: (lmnt / thread).is_dir(), 1)
+    fd = os.open(lmnt / thread / "x.txt", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    tool.client.delete(tool.key(thread))
+    wait_until(lambda: not server.keys(b"turnfs:side:{"), 3)
+    time.sleep(11)  # the lease is renewed every ten seconds
+    assert not server.keys(b"turnfs:side:{")
+    os.close(fd)
+
+
+def test_M2__another_thread_gets_another_ttl__times_are_what_they_were(lmnt, tool):
+    threads = [tool.create() for _ in range(3)]
+    wait_until(lambda: len(os.listdir(lmnt.path)) == 3, 1)
+    before = [os.stat(lmnt / thread).st_mtime_ns for thread in threads[1:]]
+    set_attribute(lmnt / threads[0], "turnfs.ttl", "7d")
+    os.mkdir(lmnt / tool.new_id())  # with the mount's own ttl
+    for thread in threads[1:]:
+        os.chmod(lmnt / thread / "000001-user.md", 0o640)
+    look = lambda: [os.stat(lmnt / thread).st_mtime_ns for thread in threads[1:]]  # noqa: E731
+    assert look() == before
+    lmnt.remount()
+    assert look() == before
+    another = tool.create()
+    wait_until(lambda: (lmnt / another).is_dir(), 1)
+    assert abs(os.stat(lmnt / another).st_mtime - time.time()) < 5 or tool.layout == "agent-framework"
 
 
 def test_T4__touch_and_ttl__renew_it(lmnt, tool):

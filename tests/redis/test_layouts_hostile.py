@@ -1,15 +1,17 @@
 """What chat servers do not write, under their keys: never a crash, never a wrong turn, said once."""
 
+import errno
 import json
 import os
 import random
+import subprocess
 import time
 import uuid
 
 import pytest
 
-from chat_tools import ALL, LISTS, LangChain, LlamaIndex, Zen, options
-from harness import is_turn, outcome, read, say, turns, wait_until
+from chat_tools import ALL, LISTS, AgentFramework, LangChain, LlamaIndex, OpenAIAgents, Zen, options
+from harness import BINARY, document, fails, is_turn, outcome, read, say, turns, wait_until, write
 
 U = "11111111-2222-4333-8444-%012d"
 
@@ -119,6 +121,53 @@ def test_N4__ids_that_break_the_rules__are_shown_encoded(server, mount, client):
     assert outcome(os.stat, m / "%53p ace") == 2
 
 
+def test_N4__ids_with_the_signs_of_patterns_and_of_our_keys__are_ids_like_others(server, mount, client):
+    tool = LlamaIndex(client, ttl=1000)
+    keys = [b"chat-*", b"chat-[a]", b"chat-{x}", b"chat-}:files", b"chat-a}:files{b", b"chat-a/b", b"chat-%41", b"chat-\\",
+            b"chat- ", b"chat-\n", "chat-é".encode(), b"chat-\xff"]
+    for key in keys:
+        client.rpush(key, tool.element("user", "one"))
+        client.expire(key, 1000)
+    m = mount(server.url, options(LlamaIndex))
+    assert len(os.listdir(m.path)) == len(keys)
+    for name in os.listdir(m.path):
+        write(m / name / "note", name)
+        say(m / name, "user", "two")
+    m.remount()
+    for name in os.listdir(m.path):
+        assert read(m / name / "note") == os.fsencode(name)
+        assert [text for _, text in turns(m / name)] == [b"one", b"two"]
+    assert [client.llen(key) for key in keys] == [2] * len(keys)
+    for name in os.listdir(m.path):
+        assert subprocess.run(["rm", "-r", m / name]).returncode == 0
+    assert not server.keys(b"chat") and not server.keys(b"{")
+
+
+def test_S3__a_turn_with_odd_members__all_can_be_read_and_stays(server, mount, client):
+    thread = str(uuid.uuid4())
+    turn = ('{"role":"u\\u0000ser\\ud800","content":"a\\u0000b\\udc00","timestamp":"9999-12-31T23:59:59+00:00",'
+            '"files":["\\u0000","\\ud83d"],"model_metadata":{"a":1e999,"a":[[[]]],"k\\u0000":1,"n":'
+            '123456789012345678901234567890},"model_name":"m\\u0000","x y":1,"":2,"blocks":3,"turnfs.ttl":"x",'
+            f'"{"k" * 300}":1,"big":"{"v" * 70000}"}}')
+    value = (f'{{"thread_id":"{thread}","parent_thread_id":"\\u0000","created_at":"0001-01-01T00:00:00",'
+             f'"last_updated_at":"garbage","tool_name":"","turns":[{turn}],"initial_context":{{"ttl_seconds":5}},'
+             f'"id":"zz","turn_count":77,"ttl_seconds":1,"turns":[{turn},{turn}]}}')
+    client.setex(f"thread:{thread}", 1000, value)
+    m = mount(server.url, options(Zen))
+    for name in os.listdir(m / thread):
+        read(m / thread / name)
+        for attribute in os.listxattr(m / thread / name):
+            os.getxattr(m / thread / name, attribute)
+    assert document(m / thread)["turn_count"] == 2
+    for line in read(m / thread / "@transcript.jsonl").splitlines():
+        json.loads(line)
+    say(m / thread, "user", "ok")
+    now = client.get(f"thread:{thread}").decode()
+    assert now.startswith(value[:value.index('"garbage"')]) and now.count(turn) == 3
+    assert [turn["content"] for turn in json.loads(now)["turns"]][2:] == ["ok"]
+    m.stop()
+
+
 @pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.layout)
 def test_I6__elements_that_are_none__are_EIO_and_the_others_are_there(server, mount, client, kind):
     tool = kind(client, ttl=1000)
@@ -176,6 +225,110 @@ def test_S3__side_keys_of_somebody_else__do_no_harm(server, mount, client, kind)
     outcome(os.listdir, m / ".turnfs" / "lost")
 
 
+@pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.layout)
+def test_S3__a_key_beside_it_is_of_another_type__an_append_is_refused_whole(server, mount, client, kind):
+    tool = kind(client, ttl=10800)
+    thread = tool.create()
+    side = f"turnfs:side:{{{tool.key(thread)}}}"
+    others = [side, side + ":files"] + ([f"{tool.prefix}{thread}"] if kind is OpenAIAgents else [])
+    m = mount(server.url, options(kind))
+    assert len(turns(m / thread)) == 1
+    for key in others:
+        was = client.dump(key)
+        client.delete(key)
+        client.set(key, "somebody's")
+        with fails(errno.EIO):
+            say(m / thread, "user", "two")
+        assert len(tool.read(thread)) == 1 and client.get(key) == b"somebody's"
+        client.delete(key)
+        if was:
+            client.restore(key, 0, was)
+    wait_until(lambda: outcome(say, m / thread, "user", "two") == 0, 2, "the store can commit again")
+    assert len(tool.read(thread)) == 2
+
+
+def test_N1__an_id_whose_session_is_anothers_list__is_neither_made_nor_removed(server, mount, client):
+    tool = OpenAIAgents(client, ttl=10800)
+    thread = tool.create()
+    before = tool.elements(thread)
+    m = mount(server.url, options(OpenAIAgents))
+    with fails(errno.EINVAL):
+        os.mkdir(m / f"{thread}:messages")
+    tool.push(f"{thread}:messages", tool.element("user", "of one that is called so"))
+    wait_until(lambda: outcome(os.listdir, m / f"{thread}:messages") == 0, 2)
+    assert os.system(f"rm -r '{m / thread}:messages' 2>/dev/null") != 0
+    outcome(say, m / f"{thread}:messages", "user", "x")
+    assert tool.elements(thread) == before
+
+
+@pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.layout)
+def test_T1__a_deadline_beyond_all_clocks__is_as_good_as_never(server, mount, client, kind):
+    tool = kind(client)
+    ends = 9_000_000_000_000_000, 9_000_000_000_000_000_000
+    threads = [tool.create() for _ in ends]
+    for thread, end in zip(threads, ends):
+        client.pexpireat(tool.key(thread), end)
+    m = mount(server.url, options(kind))
+    for thread, end in zip(threads, ends):
+        assert document(m / thread)["expires_at"] is None
+        write(m / thread / "a.txt", "x")
+        say(m / thread, "user", "more")
+        assert len(tool.read(thread)) == 2 and read(m / thread / "a.txt") == b"x"
+        assert client.pexpiretime(tool.key(thread)) == end
+    m.stop()
+
+
+@pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.layout)
+def test_S3__side_keys_that_lie__change_nothing_of_the_thread(server, mount, client, kind):
+    tool = kind(client, ttl=10800)
+    thread = tool.create()
+    side = f"turnfs:side:{{{tool.key(thread)}}}"
+    end = client.pexpiretime(tool.key(thread))
+    file = json.dumps({"ino": "0000000000000abc", "revision": "0000000000000000", "size": 5})
+    names = ["thread.json", "@user", ".", "..", "a/b", "000001-user.md", "ok", "a\0b"]
+    client.hset(side, mapping={f"file:{name}": file for name in names} | {
+        "ttl": f"9223372036854775807 {end}", "rev": "x" * 100, "doc:text": "{", "doc": '{"flags": 7}',
+        "turn:1": '{"meta": 5, "mode": 99999999, "mtime": 1e400}',
+        "thread": '{"created": 9223372036854775807, "mode": -1, "uid": 1e3}'})
+    client.hset(side + ":files", str(0xabc), "12345")
+    client.pexpireat(side, end)
+    m = mount(server.url, options(kind))
+    assert sorted(os.listdir(m / thread)) == ["000001-user.md", "ok", "thread.json"]
+    assert read(m / thread / "ok") == b"12345"
+    say(m / thread, "user", "more")
+    write(m / thread / "ok", "other")
+    os.utime(m / thread)
+    assert [text for _, text in turns(m / thread)] == [b"hi", b"more"] and read(m / thread / "ok") == b"other"
+    assert client.pexpiretime(side) == pytest.approx(client.pexpiretime(tool.key(thread)), abs=25)
+    if kind is not AgentFramework:
+        assert 0 < client.pttl(tool.key(thread)) <= 10_800_050
+    m.stop()
+
+
+def test_I6__a_foreign_list_is_asked_for_by_name__it_is_no_thread(server, client, workshop):
+    client.rpush("jobs-1", "do this", "and that")
+    url = f"{server.url}?layout=langchain-js&match=*"
+    why = subprocess.run([BINARY, "why", "jobs-1", url], capture_output=True, text=True, env=workshop.environment())
+    assert why.returncode == 1 and "live" not in why.stdout
+
+
+def test_I6__a_key_is_renamed_and_gets_another_type__it_is_followed(server, mount, client):
+    tool = LangChain(client, ttl=1000)
+    thread = tool.create(turns=[("user", "a"), ("assistant", "b")])
+    m = mount(server.url, options(LangChain))
+    write(m / thread / "note", "1")
+    client.rename(tool.key(thread), tool.key("other"))
+    wait_until(lambda: os.listdir(m.path) == ["other"], 1)
+    assert [text for _, text in turns(m / "other")] == [b"a", b"b"] and 0 < client.pttl(tool.key("other")) <= 1_000_000
+    wait_until(lambda: not server.keys(b"turnfs:side:{"), 3)
+    client.set(tool.key("other"), "a string")
+    wait_until(lambda: os.listdir(m.path) == [], 1)
+    assert outcome(say, m / "other", "user", "x") == errno.ENOENT and client.get(tool.key("other")) == b"a string"
+    client.delete(tool.key("other"))
+    tool.create("other")
+    wait_until(lambda: outcome(os.listdir, m / "other") == 0, 1)
+
+
 def test_I6__random_bytes_in_a_value__never_crash(server, mount, client):
     zen = Zen(client)
     thread = zen.create(turns=[("user", "one"), ("assistant", "two")])
@@ -191,6 +344,39 @@ def test_I6__random_bytes_in_a_value__never_crash(server, mount, client):
         outcome(os.listdir, m / thread)
     client.set(zen.key(thread), value)
     wait_until(lambda: outcome(read, m / thread / "000002-assistant.md") == 0, 2)
+
+
+def test_I6__what_is_no_thread_is_deleted__health_is_ok_again(server, mount, client):
+    thread = str(uuid.uuid4())
+    client.set(f"thread:{thread}", "garbage")
+    m = mount(server.url, options(Zen))
+    assert outcome(os.listdir, m / thread) in (errno.EIO, errno.ENOENT)
+    wait_until(lambda: read(m / ".turnfs" / "health").startswith(b"degraded"), 2)
+    client.delete(f"thread:{thread}")
+    wait_until(lambda: read(m / ".turnfs" / "health").startswith(b"ok"), 2)
+
+
+def test_R5__started_anew_without_its_data__a_known_thread_is_EIO(servers, mount):
+    server = servers(appendonly="no")
+    with server.client() as client:
+        threads = [Zen(client).create() for _ in range(3)]
+    m = mount(server.url, options(Zen))
+    read(m / threads[0] / "000001-user.md")
+    server.restart()
+    for thread in threads:
+        wait_until(lambda: outcome(os.stat, m / thread) == errno.EIO
+                   and b"lost" in read(m / ".turnfs" / "why" / thread), 5)
+
+
+def test_R5__started_anew_with_its_data__what_the_tool_deletes_then_is_deleted(server, mount, client):
+    threads = [Zen(client).create() for _ in range(2)]
+    m = mount(server.url, options(Zen))
+    server.restart()
+    wait_until(lambda: client.pubsub_numsub("__redis__:invalidate")[0][1] >= 1, 5, "it watches again")
+    time.sleep(1)  # and looks at all keys, of which nothing tells; what goes before that counts as lost
+    client.delete(f"thread:{threads[0]}")
+    wait_until(lambda: outcome(os.stat, m / threads[0]) == errno.ENOENT
+               and b"deleted" in read(m / ".turnfs" / "why" / threads[0]), 5)
 
 
 def test_R5__flushed__a_known_thread_is_EIO_and_said(server, mount, client):

@@ -108,6 +108,20 @@ def test_M3__thread_json__is_split_between_the_value_and_beside(zmnt, zen):
     assert document(zmnt / thread)["title"] == "Mine"
 
 
+def test_M3__one_member_of_thread_json_changes__the_others_stay(zmnt, zen):
+    parent = str(uuid.uuid4())
+    thread = zen.create(parent_thread_id=parent, session_fingerprint="f", client_friendly_name="c")
+    wait_until(lambda: (zmnt / thread).is_dir(), 1)
+    set_document(zmnt / thread, document(zmnt / thread) | {"tool_name": "codereview"})
+    value = zen.load(thread)
+    assert (value["tool_name"], value["parent_thread_id"]) == ("codereview", parent)
+    assert (value["session_fingerprint"], value["client_friendly_name"]) == ("f", "c")
+    doc = document(zmnt / thread)
+    del doc["parent_thread_id"]
+    set_document(zmnt / thread, doc)
+    assert zen.load(thread)["parent_thread_id"] is None and zen.load(thread)["session_fingerprint"] == "f"
+
+
 def test_I6__max_turns__is_shown(server, mount, zen):
     thread = zen.create()
     m = mount(server.url, options(Zen, "max_turns=20"))
@@ -231,3 +245,18 @@ def test_W8__an_edit_on_what_the_tool_has_changed__is_ESTALE(zmnt, zen):
     assert zen.read(thread)[0] == ("user", "the tool's")
     kept = [n for n in os.listdir(zmnt / thread) if ".conflict-" in n]
     assert len(kept) == 1
+
+
+def test_F6__one_mount_edits_where_the_other_appends__both_changes_stay(server, mount, zen):
+    """A long value is appended to in place: what another mount has changed in its middle is not taken back."""
+    thread = zen.create(turns=[("user", f"number {i:04d} " + "x" * 200) for i in range(100)])
+    a, b = mount(server.url, options(Zen)), mount(server.url, options(Zen))
+    for i in range(30):
+        read(a / thread / "000001-user.md")
+        name = f"{30 + i:06d}-user.md"
+        write(b / thread / name, f"NUMBER {i:04d} " + "y" * 200, os.O_WRONLY | os.O_TRUNC)
+        say(a / thread, "assistant", f"said {i}")
+        said = [text for _, text in zen.read(thread)]
+        assert said[29 + i].startswith("NUMBER") and said[-1] == f"said {i}"
+        wait_until(lambda: all(read(m / thread / name).startswith(b"NUMBER") for m in (a, b)), 1)
+    wait_until(lambda: texts(a / thread) == texts(b / thread) == [text for _, text in zen.read(thread)], 2)

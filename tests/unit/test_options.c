@@ -41,7 +41,9 @@ static void test_C4__time_options__read_90s_30m_3h_7d(void **state)
 static void test_C4__no_options__the_defaults_of_the_table(void **state)
 {
 	struct cli_options options;
+	struct errtext error = {""};
 	options_init(&options);
+	assert_int_equal(options_check(&options, false, &error), 0);
 	assert_int_equal(options.mount.ttl_ms, 24 * 3600 * 1000);
 	assert_int_equal(options.mount.grace_ms, 24 * 3600 * 1000);
 	assert_int_equal(options.mount.warn_ms, 3600 * 1000);
@@ -196,6 +198,25 @@ static void test_C4__options_that_do_not_go_together__EINVAL(void **state)
 	assert_int_equal(options_check(&options, false, &error), 0);
 	assert_int_equal(options_set_list(&options, "allow_other,allow_root", &error), 0);
 	assert_int_equal(options_check(&options, false, &error), -EINVAL);
+	options_done(&options);
+}
+
+static void test_T6__grace_with_a_layout__EINVAL_whatever_it_is_but_none(void **state)
+{
+	static const char *const given[] = {"layout=zen,grace=24h", "grace=1s,layout=zen"};
+	struct cli_options options;
+	struct errtext error = {""};
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		options_init(&options);
+		assert_int_equal(options_set_list(&options, given[i], &error), 0);
+		assert_int_equal(options_check(&options, true, &error), -EINVAL);
+		assert_non_null(strstr(error.text, "grace"));
+		options_done(&options);
+	}
+	options_init(&options);
+	assert_int_equal(options_set_list(&options, "layout=zen,grace=0", &error), 0);
+	assert_int_equal(options_check(&options, true, &error), 0);
+	assert_int_equal(options.mount.grace_ms, 0);
 	options_done(&options);
 }
 
@@ -502,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_C1__dashes_in_a_long_name__mean_underscores),
 		cmocka_unit_test(test_C1__options_behind_a_store__are_decoded),
 		cmocka_unit_test(test_C4__options_that_do_not_go_together__EINVAL),
+		cmocka_unit_test(test_T6__grace_with_a_layout__EINVAL_whatever_it_is_but_none),
 		cmocka_unit_test(test_T2__hours__decimal_or_never_else_EINVAL),
 		cmocka_unit_test(test_T2__option_ttl_and_hours__the_option_wins),
 		cmocka_unit_test(test_C1__env_file__the_forms_of_a_line),

@@ -20,6 +20,7 @@ struct draft_content {
 /* How long a thread lives after a step. */
 struct life {
 	bool renews; /* the deadline is set anew, by ttl_ms */
+	bool begins; /* the step makes the thread's key, which has no deadline by itself */
 	int64_t ttl_ms, deadline_ms; /* the latter is exact when the step has been made */
 };
 
@@ -58,8 +59,8 @@ int draft_add(struct draft *d, uint32_t number, const char *role, const struct c
 int draft_patch(struct draft *d, uint32_t number, const struct change *change, unsigned set);
 struct blob *draft_element(struct draft *d, const char *role, const struct change *change,
 	bool *ret_kept); /* its bytes; *ret_kept: all of its metadata is in them; NULL: see errno */
-/* A turn that is changed or goes is no loss. */
-int draft_forget(struct draft *d, const struct element *element);
+/* A turn that goes, with what is said of it: it is no loss. */
+int draft_forget_turn(struct draft *d, uint32_t number);
 /* The record of a new turn, if it says more than its bytes; false: it does not. */
 bool draft_record(const struct layout_store *s, const struct element *element,
 	const struct change *change, bool kept, int64_t time_ns, struct record *ret);
@@ -71,11 +72,6 @@ int draft_records(struct draft *d, struct image **image); /* what times the layo
 /* life.c: commands that a layout's own writes bring along. `there`: the thread's key is. */
 void life_set(
 	const struct life *life, const struct keys *keys, bool there, struct server_step *step);
-static inline void life_exact(struct life *life, int64_t now_ms)
-{
-	if (life->renews && life->deadline_ms != STORE_DEADLINE_NEVER)
-		life->deadline_ms = now_ms + life->ttl_ms;
-}
 void life_session(
 	struct layout_store *s, const struct keys *keys, int64_t time_ns, struct server_step *step);
 void life_trim(struct layout_store *s, const struct keys *keys, struct server_step *step);

@@ -188,28 +188,21 @@ static int emit(
 		life_trim(d->s, keys, step);
 	if (draft_adds(d))
 		life_session(d->s, keys, d->time_ns, step);
-	size_t before = step->command_count;
 	bool loud = put_side(d, keys, step);
 	put_contents(d, keys, step);
-	bool sides = step->command_count > before;
 	int r = loud ? put_rev(d, keys, image, step) : 0;
-	if (d->life.renews || sides)
-		life_set(&d->life, keys, image->raw.there, step);
+	d->life.begins = image->raw.there && !d->image->raw.there;
+	life_set(&d->life, keys, image->raw.there, step);
 	return r;
 }
 
 /* Nothing is left of turns that go but what they were. */
 static int forget_removed(struct draft *d)
 {
-	char field[32];
 	int r = 0;
-	for (size_t i = 0; i < d->count && r == 0; i++) {
-		if (!d->turns[i].removed)
-			continue;
-		snprintf(field, sizeof(field), "turn:%zu", i + 1);
-		side_remove(&d->side, field);
-		r = draft_forget(d, d->turns[i].element);
-	}
+	for (size_t i = 0; i < d->count && r == 0; i++)
+		if (d->turns[i].removed)
+			r = draft_forget_turn(d, (uint32_t)i + 1);
 	return r;
 }
 
@@ -218,7 +211,6 @@ int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struc
 	CLEAN_IMAGE struct image *image = NULL;
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_SERVER_STEP struct server_step step = {0};
-	int64_t now_ms;
 	int r = forget_removed(d);
 	if (r == 0)
 		r = draft_check(d);
@@ -231,10 +223,10 @@ int draft_commit(struct draft *d, unsigned flags, struct thread_info *ret, struc
 	if (r == 0)
 		r = emit(d, &keys, image, &step);
 	if (r == 0)
-		r = server_step_run(d->s, &keys, &step, flags & STORE_DURABLE, &now_ms, NULL);
+		r = server_step_run(
+			d->s, &keys, &step, flags & STORE_DURABLE, &d->life.deadline_ms, NULL);
 	if (r < 0)
 		return r;
-	life_exact(&d->life, now_ms);
 	image->raw.deadline_ms = image->info.deadline_ms = d->life.deadline_ms;
 	layout_wrote(d->s, d->place->gen, d->told, image, d->life.deadline_ms, ret);
 	*ret_image = image;

@@ -1,5 +1,6 @@
 /* Changes of files, one after the other, on the copy: which turn or attachment each is about. */
 #include "draft.h"
+#include "image_inside.h"
 
 #include "rules.h"
 
@@ -51,7 +52,7 @@ static int find(const struct draft *d, const char *name, struct target *ret)
 	snprintf(ret->field, sizeof(ret->field), "file:%s", name);
 	ret->there = image_find(d->image, name) || side_get(&d->side, ret->field);
 	ret->there = ret->there && record_read(side_get(&d->side, ret->field), &ret->record);
-	ret->revision = ret->there ? ret->record.revision : STORE_REVISION_NONE;
+	ret->revision = ret->there ? builder_revision(ret->record.revision) : STORE_REVISION_NONE;
 	return 0;
 }
 
@@ -111,13 +112,24 @@ static int put_attachment(struct draft *d, struct target *t, const struct change
 	return put_record(d, t, change, set, change->content);
 }
 
+/* Made and taken away by the same step: as if it had not been. */
+static int drop_added(struct draft *d, uint32_t number)
+{
+	if (number != d->count)
+		return -EPERM;
+	int r = draft_forget_turn(d, number);
+	element_unref(d->turns[--d->count].element);
+	return r;
+}
+
 static int drop(struct draft *d, struct target *t)
 {
 	if (!t->there)
 		return 0;
 	if (t->number) {
-		d->turns[t->number - 1].removed = true;
-		return 0;
+		struct draft_turn *turn = &d->turns[t->number - 1];
+		turn->removed = true;
+		return turn->added ? drop_added(d, t->number) : 0;
 	}
 	side_remove(&d->side, t->field);
 	return draft_content_of(d, t->record.ino, NULL);
@@ -169,6 +181,7 @@ static int rename_attachment(
 	if (r < 0)
 		return r;
 	side_remove(&d->side, from->field);
+	record_done(&to->record);
 	to->record = from->record;
 	from->record.meta = NULL;
 	return put_record(d, to, change, change->set & ~(unsigned)SET_CONTENT, NULL);

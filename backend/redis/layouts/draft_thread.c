@@ -40,7 +40,10 @@ static int set_attributes(struct draft *d, const struct thread_change *change)
 	return r;
 }
 
-/* Members that the tool's own value has are written there, the rest is kept beside it. */
+/*
+ * Members that the tool's own value has are written there, all of them if one differs; the rest is
+ * kept beside it.
+ */
 static int split_doc(struct draft *d, json_t *root)
 {
 	json_t *own = json_object_get(root, "own");
@@ -48,18 +51,19 @@ static int split_doc(struct draft *d, json_t *root)
 							  blob_size(d->image->raw.own))
 						: NULL;
 	json_auto_t *set = json_object();
+	bool differ = false;
 	const char *key;
-	json_t *value;
-	void *next;
-	json_object_foreach_safe(own, next, key, value)
+	json_t *there;
+	json_object_foreach(theirs, key, there)
 	{
-		const json_t *there = json_object_get(theirs, key);
-		if (there && !json_equal(there, value))
-			json_object_set(set, key, value);
-		if (there || (d->s->max_turns && !strcmp(key, "max_turns")))
-			json_object_del(own, key);
+		json_t *value = json_object_get(own, key);
+		differ = differ || (value ? !json_equal(there, value) : !json_is_null(there));
+		json_object_set(set, key, value);
+		json_object_del(own, key);
 	}
-	if (json_object_size(set) == 0)
+	if (d->s->max_turns)
+		json_object_del(own, "max_turns");
+	if (!differ)
 		return 0;
 	d->own = json_text(set, 0);
 	return d->own ? 0 : -ENOMEM;

@@ -71,10 +71,15 @@ bool draft_record(const struct layout_store *s, const struct element *element,
 	return ret->set != 0;
 }
 
+static void turn_field(uint32_t number, char ret[24])
+{
+	snprintf(ret, 24, "turn:%u", number);
+}
+
 static int put_record(struct draft *d, uint32_t number, const struct record *record)
 {
 	char field[24];
-	snprintf(field, sizeof(field), "turn:%u", number);
+	turn_field(number, field);
 	return side_put_record(&d->side, field, record);
 }
 
@@ -83,7 +88,8 @@ static void ours_field(const struct element *element, char ret[24])
 	snprintf(ret, 24, "ours:%016llx", (unsigned long long)element->identity);
 }
 
-int draft_forget(struct draft *d, const struct element *element)
+/* A turn that is changed or goes is no loss. */
+static int forget(struct draft *d, const struct element *element)
 {
 	char field[24];
 	ours_field(element, field);
@@ -91,6 +97,14 @@ int draft_forget(struct draft *d, const struct element *element)
 		return 0;
 	side_remove(&d->side, field);
 	return draft_content(d, field, NULL);
+}
+
+int draft_forget_turn(struct draft *d, uint32_t number)
+{
+	char field[24];
+	turn_field(number, field);
+	side_remove(&d->side, field);
+	return forget(d, d->turns[number - 1].element);
 }
 
 /* What turnfs writes into a whole value is remembered, for others write over it. */
@@ -149,7 +163,7 @@ static int patch_text(
 	r = element_new(d->s->layout->codec, bytes, &element);
 	blob_unref(bytes);
 	if (r == 0)
-		r = draft_forget(d, turn->element);
+		r = forget(d, turn->element);
 	if (r == 0)
 		r = remember(d, element, number);
 	if (r < 0)
@@ -164,7 +178,7 @@ static int patch_text(
 static void record_of(struct draft *d, uint32_t number, struct record *ret)
 {
 	char field[24];
-	snprintf(field, sizeof(field), "turn:%u", number);
+	turn_field(number, field);
 	if (record_read(side_get(&d->side, field), ret) &&
 		ret->of == d->turns[number - 1].element->hash)
 		return;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ATTEMPTS = 100 }; /* to read a value that is written all the time */
+
 static const struct redis_script script_load = {"layout_load", SCRIPT_READS, lua_layout_load};
 
 static bool is_text(const redisReply *reply)
@@ -58,7 +60,7 @@ static int64_t seconds_ns(const redisReply *reply)
 {
 	char *end;
 	double seconds = strtod(reply->str, &end);
-	bool sane = *reply->str && !*end && seconds > 0 && seconds < 1e10;
+	bool sane = *reply->str && !*end && seconds > 0 && seconds < 9e9;
 	return sane ? (int64_t)(seconds * 1e9) : LAYOUT_TIME_NONE;
 }
 
@@ -85,11 +87,10 @@ static int take(struct layout_store *s, const redisReply *reply, const struct im
 		return -EIO;
 	const char *kind = reply->element[0]->str;
 	bool value = s->layout->kind == LAYOUT_VALUE;
-	int64_t deadline = reply->element[1]->integer;
 	raw->there = !strcmp(kind, value ? "string" : "list");
 	if (!raw->there && strcmp(kind, "none") != 0)
 		return -EBADMSG;
-	raw->deadline_ms = deadline < 0 ? STORE_DEADLINE_NEVER : deadline;
+	raw->deadline_ms = deadline_of_reply(reply->element[1]);
 	int r = take_side(reply->element[3], &raw->side);
 	take_times(s, reply->element[4], raw);
 	if (r < 0 || !raw->there)
@@ -97,7 +98,10 @@ static int take(struct layout_store *s, const redisReply *reply, const struct im
 	return value ? 0 : take_list(s, reply->element[2], before, raw);
 }
 
-/* A whole value; not fetched again if it is the one that we wrote a moment ago. */
+/*
+ * A whole value; not fetched again if it is the one that we wrote a moment ago. -EAGAIN: it is
+ * another one than that whose side key was read.
+ */
 static int fetch_value(struct layout_store *s, const struct place *place, const redisReply *ends,
 	const struct image *before, bool wrote, struct raw *raw)
 {
@@ -119,11 +123,14 @@ static int fetch_value(struct layout_store *s, const struct place *place, const 
 		raw->value = blob_new(reply->str, reply->len);
 	r = raw->there && !raw->value ? -ENOMEM : 0;
 	freeReplyObject(reply);
-	return r < 0 || !raw->there ? r : raw_parse(raw, s->layout, before);
+	if (r < 0)
+		return r;
+	return value_ends_match(&told, raw->value) ? raw_parse(raw, s->layout, before) : -EAGAIN;
 }
 
-int layout_fetch(struct layout_store *s, struct place *place, const struct image *before,
-	bool wrote, struct image **ret)
+/* Asks for all but a whole value, and then for that. */
+static int fetch_raw(struct layout_store *s, struct place *place, const struct image *before,
+	bool wrote, struct raw *raw)
 {
 	CLEAN_KEYS struct keys keys = {0};
 	CLEAN_ARGS struct redis_args args = {0};
@@ -143,19 +150,31 @@ int layout_fetch(struct layout_store *s, struct place *place, const struct image
 		s->pool, &script_load, keys.session ? 3 : 2, &args, place->id, &reply);
 	if (r < 0)
 		return r;
-	struct raw raw = {.created_ns = LAYOUT_TIME_NONE, .updated_ns = LAYOUT_TIME_NONE};
-	r = take(s, reply, before, &raw);
-	if (r == 0 && value && raw.there)
-		r = fetch_value(s, place, reply->element[2], before, wrote, &raw);
+	r = take(s, reply, before, raw);
+	if (r == 0 && value && raw->there)
+		r = fetch_value(s, place, reply->element[2], before, wrote, raw);
 	freeReplyObject(reply);
+	return r;
+}
+
+int layout_fetch(struct layout_store *s, struct place *place, const struct image *before,
+	bool wrote, struct image **ret)
+{
+	struct raw raw = {0};
+	int r = -EAGAIN;
+	for (int i = 0; r == -EAGAIN && i < ATTEMPTS; i++) {
+		raw_done(&raw);
+		raw.created_ns = raw.updated_ns = LAYOUT_TIME_NONE;
+		r = fetch_raw(s, place, before, wrote, &raw);
+	}
 	if (r < 0) {
 		raw_done(&raw);
-		return r;
+		return r == -EAGAIN ? -EIO : r;
 	}
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, place->gen);
 	if (entry)
-		index_deadline(s, entry, raw.deadline_ms, true);
+		index_deadline(s, entry, raw.deadline_ms, raw_ttl_said(&raw) == 0);
 	pthread_mutex_unlock(&s->mutex);
 	struct image_rules rules = layout_rules(s, place->gen);
 	return image_build(&rules, place, &raw, ret);

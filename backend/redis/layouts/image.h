@@ -9,6 +9,9 @@
 #include "side.h"
 #include "turn_element.h"
 
+/* Later than this a deadline has no time in ns any more (it is in 2262): as good as never. */
+#define DEADLINE_MAX_MS (INT64_MAX / 1000000)
+
 /* Where a thread is and what it is called; the same for as long as the store is open. */
 struct place {
 	unsigned refs; /* atomic */
@@ -35,6 +38,9 @@ struct raw {
 	int64_t created_ns, updated_ns; /* as the tool says; LAYOUT_TIME_NONE */
 };
 void raw_done(struct raw *raw);
+
+/* The time to live that the side key says of this deadline; 0: none, or of another one. */
+int64_t raw_ttl_said(const struct raw *raw);
 
 /* Value, turns and times of one are the other's too. 0 or -ENOMEM. */
 int raw_value_of(const struct raw *from, struct raw *ret);
@@ -65,6 +71,7 @@ struct image {
 	size_t file_count;
 	struct thread_info info; /* but for `revision` */
 	uint64_t content; /* hash of what the tool keeps */
+	uint64_t chain; /* image_chain() of its elements */
 	uint64_t digest; /* hash of all there is, but of the deadline */
 	struct lost_element *lost;
 	size_t lost_count, ours_count;
@@ -93,6 +100,9 @@ struct image_rules {
  */
 int image_build(const struct image_rules *rules, const struct place *place, struct raw *raw,
 	struct image **ret);
+
+/* A hash of elements one after the other, from 0 on, by the hash of the next one. */
+uint64_t image_chain(uint64_t chain, uint64_t element_hash);
 
 /* NULL: there is no such file. */
 const struct image_file *image_find(const struct image *image, const char *name);

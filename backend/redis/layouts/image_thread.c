@@ -11,6 +11,11 @@ enum { THREAD_MODE = 0700, SECOND_MS = 1000 };
 /* More than this, and the value's times are not those at which its time to live was set. */
 #define TTL_LIKELY_MS (7 * 24 * 3600 * INT64_C(1000))
 
+uint64_t image_chain(uint64_t chain, uint64_t element_hash)
+{
+	return XXH3_64bits_withSeed(&element_hash, sizeof(element_hash), chain);
+}
+
 static uint64_t content_hash(const struct image *image)
 {
 	const struct raw *raw = &image->raw;
@@ -42,14 +47,14 @@ static int64_t round_ttl(const struct builder *b, int64_t ms)
 	return (ms + half) / SECOND_MS * SECOND_MS;
 }
 
-/* What the side key says of it; 0: nothing, or of another deadline. */
-static int64_t ttl_said(const struct builder *b)
+int64_t raw_ttl_said(const struct raw *raw)
 {
-	const struct blob *text = side_get(&b->image->raw.side, "ttl");
+	const struct blob *text = side_get(&raw->side, "ttl");
 	long long ttl, deadline;
-	if (!text || sscanf(blob_data(text), "%lld %lld", &ttl, &deadline) != 2 || ttl <= 0)
+	if (!text || sscanf(blob_data(text), "%lld %lld", &ttl, &deadline) != 2 || ttl <= 0 ||
+		ttl > DEADLINE_MAX_MS)
 		return 0;
-	int64_t left = b->image->raw.deadline_ms;
+	int64_t left = raw->deadline_ms;
 	return deadline > left - SECOND_MS && deadline < left + SECOND_MS ? ttl : 0;
 }
 
@@ -58,7 +63,8 @@ static int64_t ttl_of(const struct builder *b)
 	int64_t deadline = b->image->raw.deadline_ms, updated = b->image->raw.updated_ns;
 	if (deadline == STORE_DEADLINE_NEVER)
 		return STORE_TTL_NEVER;
-	int64_t ttl = ttl_said(b), left = b->rules->left_ms > 0 ? b->rules->left_ms : SECOND_MS;
+	int64_t ttl = raw_ttl_said(&b->image->raw),
+		left = b->rules->left_ms > 0 ? b->rules->left_ms : SECOND_MS;
 	if (ttl > 0)
 		return ttl;
 	if (updated != LAYOUT_TIME_NONE)
@@ -74,7 +80,7 @@ static int64_t mtime_of(const struct builder *b)
 	if (updated != LAYOUT_TIME_NONE)
 		return updated;
 	bool renews = b->rules->layout->keeps_ttl && info->ttl_ms != STORE_TTL_NEVER;
-	int64_t ttl = ttl_said(b) ? info->ttl_ms : b->rules->longest_ms;
+	int64_t ttl = raw_ttl_said(&b->image->raw) ? info->ttl_ms : b->rules->longest_ms;
 	if (renews && ttl > 0)
 		return (info->deadline_ms - ttl) * 1000000;
 	return b->last_ns;
@@ -127,6 +133,8 @@ int builder_thread(struct builder *b)
 	struct thread_info *info = &image->info;
 	struct record record;
 	record_read(side_get(&image->raw.side, "thread"), &record);
+	for (size_t i = 0; i < image->raw.count; i++)
+		image->chain = image_chain(image->chain, image->raw.elements[i]->hash);
 	image->content = content_hash(image);
 	image->digest = side_hash(&image->raw.side, image->content);
 	image->memory += sizeof(*image) + blob_size(image->raw.value);

@@ -110,7 +110,7 @@ struct entry *index_get(struct layout_store *s, const char *key, size_t size)
 	if (!entry)
 		return NULL;
 	entry->place = place_new(s, key, size);
-	entry->gone_ms = 1; /* until somebody has seen it */
+	entry->gone_ms = layout_now(s); /* until somebody has seen it */
 	entry->deadline_ms = STORE_DEADLINE_NEVER;
 	if (!entry->place || entry_add(s, entry) < 0) {
 		entry_free(entry);
@@ -157,8 +157,31 @@ void index_image(struct layout_store *s, struct entry *entry, struct image *imag
 		image_out(s, s->oldest);
 }
 
+bool index_is_usual(struct layout_store *s, const struct entry *entry)
+{
+	return layout_id_usual(s->layout, entry->place->text, entry->place->text_size);
+}
+
+void index_broken(struct layout_store *s, struct entry *entry, bool broken)
+{
+	if (index_is_usual(s, entry) && entry->broken != broken)
+		s->broken += broken ? 1 : -1;
+	entry->broken = broken;
+}
+
+void index_gone(struct layout_store *s, struct entry *entry)
+{
+	if (!entry->gone_ms) {
+		entry->gone_ms = layout_now(s);
+		entry->revision = index_revision(s);
+	}
+	index_broken(s, entry, false);
+	index_image(s, entry, NULL);
+}
+
 void index_forget(struct layout_store *s, struct entry *entry)
 {
+	index_broken(s, entry, false);
 	image_out(s, entry);
 	HASH_DELETE(by_key, s->by_key, entry);
 	HASH_DELETE(by_gen, s->by_gen, entry);
@@ -209,6 +232,7 @@ void index_mount_knows(struct entry *entry)
 		.there = !entry->gone_ms,
 		.listed = entry->listed,
 		.digest = entry->loaded ? entry->digest : 0,
+		.chain = entry->chain,
 		.deadline_ms = entry->deadline_ms,
 		.count = entry->count,
 	};
@@ -221,9 +245,8 @@ void index_mount_knows(struct entry *entry)
  */
 void index_deadline(struct layout_store *s, struct entry *entry, int64_t deadline_ms, bool theirs)
 {
-	int64_t moved = deadline_ms - entry->deadline_ms;
 	bool anew = deadline_ms == STORE_DEADLINE_NEVER ||
-		    entry->deadline_ms == STORE_DEADLINE_NEVER || moved > 20 || moved < -20;
+		    deadline_moved(entry->deadline_ms, deadline_ms);
 	entry->deadline_ms = deadline_ms;
 	if (anew)
 		entry->left_ms = 0;

@@ -19,6 +19,7 @@
 struct entry_told {
 	bool there, listed;
 	uint64_t digest; /* 0: nothing of it was read */
+	uint64_t chain; /* the image's of that digest, with what pushes of ours have added since */
 	int64_t deadline_ms;
 	uint32_t count;
 	char rev[24]; /* of its side key; "" none */
@@ -37,21 +38,22 @@ struct entry {
 	int64_t gone_ms; /* since when it is gone, by the store's clock; 0: it is there */
 	unsigned writing; /* steps of ours under way */
 	int64_t wrote_ms; /* when a step of ours changed it, until what was told of that is heard */
-	int64_t seen_ns; /* when it was seen to change; 0: it was not */
+	int64_t seen_ns; /* when what the tool keeps was seen to change; 0: it was not */
 	uint32_t count; /* turns, as far as it is known */
 	uint32_t ours, lost; /* turns of ours that are remembered; that were overwritten */
 	bool fresh; /* `image` is how it is now, as far as has been told */
+	bool forgotten; /* the server was started anew, and does not have it since */
 	bool lost_data; /* it went before its deadline, and the server dropped it (R5) */
 	bool side_stale; /* its side key does not live as long as it does */
-	bool broken; /* it was read, and is no thread of this tool's */
-	bool reported; /* and that was said */
+	bool broken; /* it was read, and is no thread of this tool's; that was said */
 	bool loaded; /* `digest` and `info` are those of its last image */
 	bool listed; /* shown in listings: its name or a look at it says that it is a thread */
 	bool blind; /* a step of ours added to it without knowing what it had */
+	int64_t unsure_ms; /* when it looked as pushes of ours make it: that is to be verified; 0 */
 	bool queued; /* in the worker's queue */
 	uint64_t swept; /* the last pass over the keys that found it */
 	bool unhashed; /* set when adding it to a table failed */
-	uint64_t digest;
+	uint64_t digest, content, chain; /* its last image's */
 	char rev[24]; /* of its side key, as far as it is known */
 	uint64_t own_revs[OWN_REVS]; /* those that pushes of ours gave it last; a ring */
 	unsigned pushes; /* of ours, for the ring */
@@ -110,7 +112,9 @@ struct layout_store {
 
 	struct entry *queue, **queue_end;
 	bool sweep_wanted, sweep_failed, stopping;
-	int64_t flushed_ms; /* when all keys were said to be gone at once; 0 */
+	int64_t drops_until_ms; /* what goes until then was dropped by the server itself */
+	int64_t asked_ms; /* when the server was asked how it is, by clock_steady() */
+	bool started_anew; /* since the last pass over the keys: what that does not find is lost */
 	pthread_cond_t work; /* there is something in the queue */
 	pthread_t worker;
 	bool queueing, worker_started;
@@ -120,6 +124,22 @@ struct layout_store {
 static inline struct layout_store *layout_store_of(struct store *store)
 {
 	return (struct layout_store *)store;
+}
+
+/* What lua/layout_deadline.lua says, an integer. */
+static inline int64_t deadline_of_reply(const redisReply *reply)
+{
+	bool never = reply->integer < 0 || reply->integer > DEADLINE_MAX_MS;
+	return never ? STORE_DEADLINE_NEVER : reply->integer;
+}
+
+/* Renewals of the same thread come within this of one another by no one's will. */
+enum { DEADLINE_SLACK_MS = 20 };
+
+static inline bool deadline_moved(int64_t from_ms, int64_t to_ms)
+{
+	int64_t moved = to_ms - from_ms;
+	return moved > DEADLINE_SLACK_MS || moved < -DEADLINE_SLACK_MS;
 }
 
 int64_t layout_now(struct layout_store *s); /* ms, by the server's clock */
@@ -133,6 +153,10 @@ struct entry *index_get(struct layout_store *s, const char *key, size_t size);
 void index_forget(struct layout_store *s, struct entry *entry);
 void index_free(struct layout_store *s);
 int index_sort(struct layout_store *s);
+/* That it is no thread of this tool's, or is one again, or is not there any more. */
+void index_broken(struct layout_store *s, struct entry *entry, bool broken);
+void index_gone(struct layout_store *s, struct entry *entry); /* its key is not there */
+bool index_is_usual(struct layout_store *s, const struct entry *entry); /* layout_id_usual() */
 bool index_is_live(struct layout_store *s, const struct entry *entry);
 void index_mount_knows(struct entry *entry); /* all of it, as it is now */
 void index_image(struct layout_store *s, struct entry *entry, struct image *image); /* or NULL */
@@ -188,12 +212,14 @@ uint64_t layout_told(struct layout_store *s, uint64_t gen);
 
 /* sweep.c: finds all threads, by SCAN. 0 or -errno. */
 int layout_sweep(struct layout_store *s);
-/* What a look at a key has told, four elements of a reply; under the mutex. */
+/* What a look at a key has told: deadline, elements, the first, and whether turnfs set the
+ * deadline. */
 struct seen {
 	bool there;
 	int64_t deadline_ms;
 	uint32_t count;
 	bool ours; /* in a layout of bare keys: its first element is one of this tool's */
+	bool set_here; /* turnfs has set the deadline: it does not say what the tool sets */
 };
 bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struct seen *ret);
 /* False: the key is not this tool's, the entry is forgotten. */
@@ -215,8 +241,14 @@ void layout_notify(struct layout_store *s, enum notice_kind kind, const struct p
 
 /* tick.c: what has to be done now and then. */
 void layout_tick(struct layout_store *s);
-/* A thread went before its deadline: who took it is found out, and said. */
-void layout_vanished(struct layout_store *s, uint64_t gen);
+/* What is to be known of the server, read anew. */
+void layout_server_look(struct layout_store *s);
+/*
+ * A thread went before its deadline, which was seen at `seen_ms` of clock_steady(): who took it is
+ * found out. The server: that is said. Somebody else: true, and *ret is the ledger's line.
+ */
+bool layout_vanished(
+	struct layout_store *s, uint64_t gen, int64_t seen_ms, struct ledger_entry *ret);
 
 /* What a write came to, for health: -errno, or 0. */
 void layout_write_ended(struct layout_store *s, int r);

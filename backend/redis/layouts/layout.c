@@ -118,5 +118,8 @@ static bool is_uuid(const char *id, size_t size)
 
 bool layout_id_usual(const struct layout *layout, const char *id, size_t size)
 {
-	return layout->kind == LAYOUT_VALUE ? is_uuid(id, size) : true;
+	size_t after = strlen(layout->suffix);
+	if (layout->kind == LAYOUT_VALUE)
+		return is_uuid(id, size);
+	return !layout->session || size < after || memcmp(id + size - after, layout->suffix, after);
 }

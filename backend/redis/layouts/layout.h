@@ -48,7 +48,10 @@ bool layout_is_bare(const struct layout *layout);
 bool layout_id_of(const struct layout *layout, const char *key, size_t size, const char **ret_id,
 	size_t *ret_size);
 
-/* Whether the tool itself takes such an id for one of its own: zen's are UUIDs. */
+/*
+ * Whether the tool itself makes such an id: zen's are UUIDs; and none whose session's key would be
+ * another thread's list.
+ */
 bool layout_id_usual(const struct layout *layout, const char *id, size_t size);
 
 /* Whether `text` is matched by a pattern of SCAN's MATCH: * ? [a-z] [^a] and \ before any of them.

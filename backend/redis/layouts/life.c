@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* At `at_ms`, or `ttl_ms` from when it is done, by the server's clock. */
+/* At deadline_ms or, if it renews, ttl_ms from when it is done, by the server's clock. */
 static void expire(const char *key, size_t size, const struct life *life, struct server_step *step)
 {
 	bool never = life->deadline_ms == STORE_DEADLINE_NEVER;
@@ -18,15 +18,16 @@ static void expire(const char *key, size_t size, const struct life *life, struct
 void life_set(
 	const struct life *life, const struct keys *keys, bool there, struct server_step *step)
 {
-	if (life->renews && there) {
+	if (!there) { /* else they follow it by themselves */
+		expire(keys->side, keys->side_size, life, step);
+		expire(keys->files, keys->files_size, life, step);
+	} else if (life->renews || life->begins) {
 		expire(keys->place->key, keys->place->key_size, life, step);
 		if (keys->session)
 			expire(keys->session, keys->session_size, life, step);
 		if (keys->also)
 			expire(keys->also, keys->also_size, life, step);
 	}
-	expire(keys->side, keys->side_size, life, step);
-	expire(keys->files, keys->files_size, life, step);
 }
 
 static struct redis_args *session_field(

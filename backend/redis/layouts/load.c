@@ -20,23 +20,11 @@ struct image_rules layout_rules(struct layout_store *s, uint64_t gen)
 	return rules;
 }
 
-/* Renewals of the same thread come within this of one another by no one's will. */
-static bool deadline_moved(int64_t a, int64_t b)
-{
-	int64_t apart = a > b ? a - b : b - a;
-	return apart > 20 || (a == STORE_DEADLINE_NEVER) != (b == STORE_DEADLINE_NEVER);
-}
-
-static bool is_usual(struct layout_store *s, const struct entry *entry)
-{
-	return layout_id_usual(s->layout, entry->place->text, entry->place->text_size);
-}
-
 /* Whether it is what the mount knew and what pushes of ours, which have read nothing, added. */
 static bool is_pushed(struct layout_store *s, const struct entry *entry, const struct image *image)
 {
 	return s->layout->kind == LAYOUT_LIST && !s->layout->trims &&
-	       entry->mount.digest == entry->digest && entry->mount.count == image->raw.count &&
+	       entry->mount.digest == entry->digest && entry->mount.chain == image->chain &&
 	       !strcmp(entry->mount.rev, blob_data(side_get(&image->raw.side, "rev")));
 }
 
@@ -51,21 +39,23 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 	if (!entry->info)
 		return;
 	if (changed) {
-		if (entry->loaded && entry->digest != image->digest)
+		if (entry->loaded && entry->content != image->content)
 			entry->seen_ns = clock_wall_ns();
 		entry->revision = index_revision(s);
 	}
-	if (entry->broken && is_usual(s, entry))
-		s->broken--;
+	index_broken(s, entry, false);
 	const struct blob *rev = side_get(&image->raw.side, "rev");
 	snprintf(entry->rev, sizeof(entry->rev), "%s", blob_data(rev));
-	if (!entry->mount.digest || is_pushed(s, entry, image))
+	if (!entry->mount.digest || is_pushed(s, entry, image)) {
 		entry->mount.digest = image->digest;
+		entry->mount.chain = image->chain;
+	}
 	entry->loaded = entry->listed = true;
-	entry->broken = entry->reported = false;
 	entry->digest = image->digest;
+	entry->content = image->content;
+	entry->chain = image->chain;
 	entry->gone_ms = 0;
-	entry->lost_data = false;
+	entry->lost_data = entry->forgotten = false;
 	entry->count = (uint32_t)image->raw.count;
 	entry->ours = (uint32_t)image->ours_count;
 	entry->lost = (uint32_t)image->lost_count;
@@ -76,23 +66,12 @@ static void take_image(struct layout_store *s, struct entry *entry, struct image
 /* It is no thread: said once, until it is one again. Under the mutex; true: say it. */
 static bool take_broken(struct layout_store *s, struct entry *entry)
 {
-	bool say = !entry->reported;
-	if (!entry->broken && is_usual(s, entry))
-		s->broken++;
-	entry->broken = entry->reported = true;
+	bool say = !entry->broken;
+	index_broken(s, entry, true);
 	entry->listed = entry->loaded; /* what was one reads EIO; what never was is not shown */
 	entry->revision = index_revision(s);
 	index_image(s, entry, NULL);
 	return say;
-}
-
-static void take_gone(struct layout_store *s, struct entry *entry)
-{
-	if (!entry->gone_ms) {
-		entry->gone_ms = layout_now(s);
-		entry->revision = index_revision(s);
-	}
-	index_image(s, entry, NULL);
 }
 
 static void say_lost(const struct image *image, uint32_t more)
@@ -100,6 +79,15 @@ static void say_lost(const struct image *image, uint32_t more)
 	log_warning("thread %s: the chat server has written over %u turn%s of turnfs's; what was "
 		    "written is in .turnfs/lost/%s",
 		image->info.id, more, more == 1 ? "" : "s", image->info.id);
+}
+
+/* In a layout of bare keys: a list that was never this tool's, as its first element says. */
+static bool is_foreign(struct layout_store *s, const struct entry *entry, const struct image *image)
+{
+	const struct raw *raw = &image->raw;
+	if (entry->loaded || !layout_is_bare(s->layout) || raw->count == 0)
+		return false;
+	return !raw->elements[s->layout->newest_first ? raw->count - 1 : 0]->readable;
 }
 
 static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, struct image *image)
@@ -110,13 +98,18 @@ static int settle(struct layout_store *s, uint64_t gen, uint64_t told, int r, st
 	char name[STORE_NAME_MAX + 1];
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, gen);
-	if (entry && r == 0) {
+	if (entry && r == 0 && is_foreign(s, entry, image))
+		r = -ENOENT;
+	/* One that was seen to go since it was read is not brought back: nobody would look again.
+	 */
+	bool overtaken = entry && entry->gone_ms && entry->told != told;
+	if (entry && r == 0 && !overtaken) {
 		uint32_t before = entry->lost;
 		take_image(s, entry, image);
 		lost = entry->lost > before ? entry->lost - before : 0;
 		entry->fresh = s->up && entry->told == told;
 	} else if (entry && r == -ENOENT) {
-		take_gone(s, entry);
+		index_gone(s, entry);
 	} else if (entry && r == -EBADMSG) {
 		say = take_broken(s, entry);
 		snprintf(name, sizeof(name), "%s", entry->place->id);
@@ -149,8 +142,10 @@ int layout_reload(struct layout_store *s, uint64_t gen, struct image **ret)
 	int r = layout_fetch(s, place, before, wrote, &image);
 	r = settle(s, gen, told, r, image);
 	place_unref(place);
-	if (r < 0)
+	if (r < 0) {
+		image_unref(image);
 		return r;
+	}
 	*ret = image;
 	return 0;
 }

@@ -66,7 +66,6 @@ static int create(
 	struct life life = {.renews = true,
 		.ttl_ms = info->ttl_ms,
 		.deadline_ms = rules_deadline(layout_now(s), info->ttl_ms)};
-	int64_t now_ms;
 	int r = keys_init(s, place, &keys);
 	if (r == 0 && s->layout->kind == LAYOUT_VALUE)
 		r = zen_value_create(info->id, info->created_ns, NULL, &value);
@@ -88,11 +87,10 @@ static int create(
 			redis_args_add_blob(args, side.items[i].value);
 		}
 		life_set(&life, &keys, value != NULL, &step);
-		r = server_step_run(s, &keys, &step, flags & STORE_DURABLE, &now_ms, NULL);
+		r = server_step_run(
+			s, &keys, &step, flags & STORE_DURABLE, &life.deadline_ms, NULL);
 	}
 	side_map_done(&side);
-	if (r == 0)
-		life_exact(&life, now_ms);
 	if (r == 0)
 		layout_wrote(s, place->gen, 0, NULL, life.deadline_ms, NULL);
 	return r == -EAGAIN ? -EEXIST : r;
@@ -203,10 +201,9 @@ static int remove_once(struct layout_store *s, struct thread_ref ref, struct thr
 	*ret = d.image->info;
 	info_of(s, ref.gen, ret);
 	struct ledger_entry line = rules_line(LEDGER_DELETED, ret, d.place->id, "", layout_now(s));
-	int64_t now_ms;
 	r = server_step_enter(s, &line, &step);
 	if (r == 0)
-		r = server_step_run(s, &keys, &step, true, &now_ms, NULL);
+		r = server_step_run(s, &keys, &step, true, NULL, NULL);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->mutex);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PUSH_AT_ONCE = 1000 }; /* Lua hands on some thousand words, and no more */
+
 struct push {
 	struct layout_store *s;
 	struct place *place;
@@ -48,6 +50,8 @@ static int push_init(struct push *p, struct layout_store *s, struct thread_ref r
 	pthread_mutex_unlock(&s->mutex);
 	if (!p->place)
 		return -ENOENT;
+	if (p->info.last_turn > STORE_TURN_MAX || count > STORE_TURN_MAX - p->info.last_turn)
+		return -EDQUOT;
 	p->bytes = calloc(count, sizeof(*p->bytes));
 	p->records = calloc(count, sizeof(*p->records));
 	if (!p->bytes || !p->records)
@@ -95,6 +99,12 @@ static void push_key(struct redis_args *args, const struct push *p)
 	redis_args_add_bytes(args, p->place->key, p->place->key_size);
 }
 
+/* How many elements the commands behind the first one add. */
+static int64_t push_rest(const struct push *p)
+{
+	return p->count > PUSH_AT_ONCE ? (int64_t)p->count - PUSH_AT_ONCE : 0;
+}
+
 /* Times and owners that the list has no place for, under the number that the push comes to. */
 static bool push_records(const struct push *p, const struct keys *keys, struct server_step *step)
 {
@@ -105,7 +115,7 @@ static bool push_records(const struct push *p, const struct keys *keys, struct s
 		struct redis_args *args = server_step_command_with(step, "t3", 4);
 		redis_args_add(args, "HSET");
 		redis_args_add_bytes(args, keys->side, keys->side_size);
-		redis_args_add_unsigned(args, p->count - 1 - i);
+		redis_args_add_number(args, (int64_t)(p->count - 1 - i) - push_rest(p));
 		redis_args_add_blob(args, p->records[i]);
 		any = true;
 	}
@@ -122,6 +132,18 @@ static void push_field(
 	redis_args_add(args, value);
 }
 
+static void push_elements(const struct push *p, struct server_step *step)
+{
+	for (size_t i = 0; i < p->count;) {
+		size_t end = p->count - i < PUSH_AT_ONCE ? p->count : i + PUSH_AT_ONCE;
+		struct redis_args *args = server_step_command(step, end - i + 2);
+		redis_args_add(args, p->s->layout->newest_first ? "LPUSHX" : "RPUSHX");
+		push_key(args, p);
+		for (; i < end; i++)
+			redis_args_add_blob(args, p->bytes[i]);
+	}
+}
+
 static int push_run(struct push *p, const struct keys *keys, unsigned flags, uint64_t *ret_length)
 {
 	CLEAN_SERVER_STEP struct server_step step = {0};
@@ -129,11 +151,7 @@ static int push_run(struct push *p, const struct keys *keys, unsigned flags, uin
 	struct redis_args *args = server_step_check(&step, "1", 2);
 	redis_args_add(args, "EXISTS");
 	push_key(args, p);
-	args = server_step_command(&step, p->count + 2);
-	redis_args_add(args, p->s->layout->newest_first ? "LPUSHX" : "RPUSHX");
-	push_key(args, p);
-	for (size_t i = 0; i < p->count; i++)
-		redis_args_add_blob(args, p->bytes[i]);
+	push_elements(p, &step);
 	bool records = push_records(p, keys, &step);
 	if (records) {
 		snprintf(p->rev, sizeof(p->rev), "%llu", (unsigned long long)random_number());
@@ -145,12 +163,11 @@ static int push_run(struct push *p, const struct keys *keys, unsigned flags, uin
 		push_field(keys, "ttl", ttl, &step);
 	life_trim(p->s, keys, &step);
 	life_session(p->s, keys, p->time_ns, &step);
-	if (p->life.renews || records)
-		life_set(&p->life, keys, true, &step);
-	int64_t now_ms;
-	int r = server_step_run(p->s, keys, &step, flags & STORE_DURABLE, &now_ms, ret_length);
+	life_set(&p->life, keys, true, &step);
+	int r = server_step_run(
+		p->s, keys, &step, flags & STORE_DURABLE, &p->life.deadline_ms, ret_length);
 	if (r == 0)
-		life_exact(&p->life, now_ms);
+		*ret_length += (uint64_t)push_rest(p);
 	return r;
 }
 
@@ -164,6 +181,8 @@ static void push_told(const struct push *p, struct entry *entry, uint32_t length
 	if (entry->mount.count != length - p->count)
 		return;
 	entry->mount.count = length;
+	for (size_t i = 0; i < p->count; i++)
+		entry->mount.chain = image_chain(entry->mount.chain, blob_hash(p->bytes[i]));
 	memcpy(entry->mount.rev, entry->rev, sizeof(entry->rev));
 }
 

@@ -80,8 +80,8 @@ static size_t add_keys(struct redis_args *args, const struct keys *keys)
 	return count;
 }
 
-/* {now, first reply} */
-static int take_answer(const redisReply *reply, int64_t *ret_now, uint64_t *ret_first)
+/* {deadline, first reply} */
+static int take_answer(const redisReply *reply, int64_t *ret_deadline, uint64_t *ret_first)
 {
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
 		reply->element[0]->type != REDIS_REPLY_INTEGER)
@@ -89,7 +89,8 @@ static int take_answer(const redisReply *reply, int64_t *ret_now, uint64_t *ret_
 	const redisReply *first = reply->element[1];
 	if (ret_first && (first->type != REDIS_REPLY_INTEGER || first->integer < 0))
 		return -EIO;
-	*ret_now = reply->element[0]->integer;
+	if (ret_deadline)
+		*ret_deadline = deadline_of_reply(reply->element[0]);
 	if (ret_first)
 		*ret_first = (uint64_t)first->integer;
 	return 0;
@@ -108,7 +109,7 @@ static void note_writing(struct layout_store *s, uint64_t gen, int change)
 }
 
 int server_step_run(struct layout_store *s, const struct keys *keys, struct server_step *step,
-	bool durable, int64_t *ret_now, uint64_t *ret_first)
+	bool durable, int64_t *ret_deadline, uint64_t *ret_first)
 {
 	CLEAN_ARGS struct redis_args args = {0};
 	redisReply *reply = NULL;
@@ -125,7 +126,7 @@ int server_step_run(struct layout_store *s, const struct keys *keys, struct serv
 	layout_write_ended(s, r == -ESTALE ? 0 : r);
 	if (r < 0)
 		return r == -ESTALE ? -EAGAIN : r;
-	r = take_answer(reply, ret_now, ret_first);
+	r = take_answer(reply, ret_deadline, ret_first);
 	freeReplyObject(reply);
 	return r;
 }

@@ -37,10 +37,11 @@ int server_step_enter(
 	struct layout_store *s, const struct ledger_entry *line, struct server_step *step);
 
 /*
- * 0; -EAGAIN: a check did not hold; else -errno, logged. `ret_now`: when it was done, by the
- * server's clock; `ret_first` (may be NULL): the first command's reply, which is to be a number.
+ * 0; -EAGAIN: a check did not hold; else -errno, logged, and nothing was done. `ret_deadline` (may
+ * be NULL): the thread's, as it is then; `ret_first` (may be NULL): the first command's reply,
+ * which is to be a number.
  */
 int server_step_run(struct layout_store *s, const struct keys *keys, struct server_step *step,
-	bool durable, int64_t *ret_now, uint64_t *ret_first);
+	bool durable, int64_t *ret_deadline, uint64_t *ret_first);
 
 uint64_t random_number(void); /* 1 … 2^63-1, by chance */

@@ -2,7 +2,8 @@
  * What turnfs keeps of a thread beside the tool's own value: a hash with these fields, which lives
  * as long as the thread (PREFIXside:{KEY}):
  *   rev            changes with every step of turnfs that changes one of the others
- *   ttl            "TTL_MS DEADLINE_MS": its time to live, as long as that is its deadline
+ *   ttl            "TTL_MS DEADLINE_MS": its time to live, as long as that is its deadline, which
+ *                  then is no tool's
  *   thread, doc    attributes of the thread and of its thread.json: struct record as JSON
  *   doc:text       the part of its document that the tool has no place for
  *   turn:N         attributes of turn N, as long as its bytes are those that `of` says

@@ -7,22 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCAN_COUNT = 1000, CURSOR_MAX = 24 };
+enum {
+	SCAN_COUNT = 1000,
+	CURSOR_MAX = 24,
+	SCANNED = 5, /* elements of a reply that are of one key */
+};
 
 static const struct redis_script script_scan = {"layout_scan", SCRIPT_READS, lua_layout_scan};
 
 bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struct seen *ret)
 {
-	if (at + 2 >= reply->elements)
+	if (at + 3 >= reply->elements)
 		return false;
 	const redisReply *deadline = reply->element[at], *count = reply->element[at + 1];
-	const redisReply *first = reply->element[at + 2];
+	const redisReply *first = reply->element[at + 2], *set_here = reply->element[at + 3];
 	if (deadline->type != REDIS_REPLY_INTEGER || count->type != REDIS_REPLY_INTEGER ||
-		first->type != REDIS_REPLY_STRING)
+		first->type != REDIS_REPLY_STRING || set_here->type != REDIS_REPLY_INTEGER)
 		return false;
 	*ret = (struct seen){.there = deadline->integer != -2,
-		.deadline_ms = deadline->integer < 0 ? STORE_DEADLINE_NEVER : deadline->integer,
-		.ours = true};
+		.deadline_ms = deadline_of_reply(deadline),
+		.ours = true,
+		.set_here = set_here->integer == 1};
 	if (count->integer > 0)
 		ret->count =
 			count->integer < STORE_TURN_MAX ? (uint32_t)count->integer : STORE_TURN_MAX;
@@ -33,15 +38,6 @@ bool seen_read(struct layout_store *s, const redisReply *reply, size_t at, struc
 			layout_turn_done(&turn);
 	}
 	return true;
-}
-
-static void seen_gone(struct layout_store *s, struct entry *entry)
-{
-	if (entry->gone_ms)
-		return;
-	entry->gone_ms = layout_now(s);
-	entry->revision = index_revision(s);
-	index_image(s, entry, NULL);
 }
 
 bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen *seen)
@@ -55,19 +51,18 @@ bool layout_seen(struct layout_store *s, struct entry *entry, const struct seen 
 		return false;
 	}
 	if (!seen->there) {
-		seen_gone(s, entry);
+		index_gone(s, entry);
 		return true;
 	}
-	index_deadline(s, entry, seen->deadline_ms, true);
-	entry->lost_data = false;
+	index_deadline(s, entry, seen->deadline_ms, !seen->set_here);
+	entry->lost_data = entry->forgotten = false;
 	if (entry->gone_ms) {
 		entry->gone_ms = 0;
 		entry->revision = index_revision(s);
 	}
 	entry->count = seen->count;
 	if (!entry->broken)
-		entry->listed = entry->loaded || layout_id_usual(s->layout, entry->place->text,
-							 entry->place->text_size);
+		entry->listed = entry->loaded || index_is_usual(s, entry);
 	return true;
 }
 
@@ -96,7 +91,7 @@ static int take_page(
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
 		reply->element[0]->type != REDIS_REPLY_STRING)
 		return -EIO;
-	for (size_t i = 1; i + 3 < reply->elements; i += 4) {
+	for (size_t i = 1; i + SCANNED <= reply->elements; i += SCANNED) {
 		struct seen seen;
 		if (reply->element[i]->type != REDIS_REPLY_STRING ||
 			!seen_read(s, reply, i + 1, &seen))
@@ -116,7 +111,17 @@ static int scan_page(struct layout_store *s, const char *cursor, const char *pat
 	redis_args_add_number(&args, SCAN_COUNT);
 	redis_args_add(&args, type);
 	redis_args_add(&args, layout_is_bare(s->layout) ? "1" : "0");
+	redis_args_add(&args, s->side);
 	return redis_read_script(s->pool, &script_scan, 0, &args, "", ret);
+}
+
+/* The mount ends: it waits for no pass over somebody's millions of keys. */
+static bool is_stopping(struct layout_store *s)
+{
+	pthread_mutex_lock(&s->mutex);
+	bool stopping = s->stopping;
+	pthread_mutex_unlock(&s->mutex);
+	return stopping;
 }
 
 /* `take` for each page of the keys that match. 0 or -errno. */
@@ -128,6 +133,8 @@ static int scan(struct layout_store *s, const char *pattern, const char *type, u
 	char cursor[CURSOR_MAX] = "0";
 	do {
 		redisReply *reply;
+		if (is_stopping(s))
+			return -ETIMEDOUT;
 		int r = scan_page(s, cursor, pattern, type, &reply);
 		if (r < 0)
 			return r;
@@ -141,31 +148,22 @@ static int scan(struct layout_store *s, const char *pattern, const char *type, u
 	return 0;
 }
 
-/* Whether a side key does not end with its thread. */
-static bool is_stale(const struct entry *entry, const redisReply *reply)
-{
-	int64_t ends = reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
-	if (entry->gone_ms)
-		return true;
-	if (ends < 0 || entry->deadline_ms == STORE_DEADLINE_NEVER)
-		return ends >= 0 || entry->deadline_ms != STORE_DEADLINE_NEVER;
-	return ends != entry->deadline_ms;
-}
-
 static void take_side(struct layout_store *s, struct entry *entry, const redisReply *reply,
 	size_t at, uint64_t sweep)
 {
-	const redisReply *made = reply->element[at + 2];
-	struct seen seen = {.there = true, .ours = true, .deadline_ms = STORE_DEADLINE_NEVER};
-	if (entry->swept < sweep && made->type == REDIS_REPLY_INTEGER && made->integer == 1) {
-		const redisReply *ends = reply->element[at + 1];
-		if (ends->type == REDIS_REPLY_INTEGER && ends->integer >= 0)
-			seen.deadline_ms = ends->integer;
-		layout_seen(s, entry, &seen); /* a thread that has no turns yet */
+	struct seen seen; /* of the side key; instead of elements 1 if the thread has none */
+	if (!seen_read(s, reply, at + 1, &seen))
+		return;
+	bool without_turns = seen.count > 0;
+	seen.count = 0;
+	seen.ours = true;
+	if (entry->swept < sweep && without_turns) {
+		layout_seen(s, entry, &seen);
 		entry->swept = sweep;
 		return;
 	}
-	entry->side_stale = is_stale(entry, reply->element[at + 1]);
+	entry->side_stale =
+		without_turns || entry->gone_ms || entry->deadline_ms != seen.deadline_ms;
 	if (s->layout->kind == LAYOUT_VALUE)
 		entry->ours += entry->ours ? 0 : 1; /* until it has been read */
 	if (entry->side_stale || s->layout->kind == LAYOUT_VALUE)
@@ -182,7 +180,7 @@ static int take_sides(
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
 		reply->element[0]->type != REDIS_REPLY_STRING)
 		return -EIO;
-	for (size_t i = 1; i + 3 < reply->elements; i += 4) {
+	for (size_t i = 1; i + SCANNED <= reply->elements; i += SCANNED) {
 		const redisReply *side = reply->element[i];
 		const char *key;
 		size_t size;
@@ -202,9 +200,13 @@ static int take_sides(
 static void queue_missing(struct layout_store *s, uint64_t sweep)
 {
 	pthread_mutex_lock(&s->mutex);
-	for (struct entry *e = s->by_gen; e; e = e->by_gen.next)
-		if (e->swept < sweep && !e->gone_ms)
-			worker_add(s, e);
+	for (struct entry *e = s->by_gen; e; e = e->by_gen.next) {
+		if (e->swept >= sweep || (e->gone_ms && !e->mount.there))
+			continue; /* what a read has found gone is still to be told */
+		e->forgotten = s->started_anew;
+		worker_add(s, e);
+	}
+	s->started_anew = false;
 	pthread_mutex_unlock(&s->mutex);
 }
 

@@ -12,7 +12,7 @@ enum {
 	CLAIMS_EVERY_MS = 10 * 1000,
 	TIDY_EVERY_MS = 60 * 1000,
 	GONE_MS = 10 * 60 * 1000, /* so long what is gone is remembered, for those who ask why */
-	FLUSHED_MS = 30 * 1000,
+	EVICTED_MS = 1000, /* so long what goes may be among those that an eviction took */
 };
 
 static bool is_time(struct layout_store *s, int64_t *last_ms, int64_t every_ms)
@@ -26,17 +26,33 @@ static bool is_time(struct layout_store *s, int64_t *last_ms, int64_t every_ms)
 	return due;
 }
 
-static void server_look(struct layout_store *s)
+void layout_server_look(struct layout_store *s)
 {
 	struct redis_server server;
+	int64_t asked_ms = clock_now_ms(clock_steady());
 	if (redis_server_read(s->pool, s->replicas, &server) < 0)
 		return;
+	int64_t now = layout_now(s);
 	pthread_mutex_lock(&s->mutex);
+	s->asked_ms = asked_ms;
 	struct redis_server before = s->server;
 	s->server = server;
 	redis_pool_facts(s->pool, &s->facts);
+	bool anew = strcmp(server.run_id, before.run_id) != 0;
+	s->started_anew = s->started_anew || anew;
+	if (!anew && server.evicted_keys != before.evicted_keys &&
+		s->drops_until_ms < now + EVICTED_MS)
+		s->drops_until_ms = now + EVICTED_MS;
 	pthread_mutex_unlock(&s->mutex);
 	redis_server_log(&before, &server);
+}
+
+/* What the server has lost is asked for until its deadline (R5). Under the mutex. */
+static bool is_over(const struct entry *entry, int64_t now)
+{
+	bool lost = entry->lost_data && entry->deadline_ms > now;
+	return entry->gone_ms && now - entry->gone_ms > GONE_MS && !lost && !entry->queued &&
+	       !entry->writing;
 }
 
 /* Forgets what went long ago. */
@@ -46,8 +62,7 @@ static void tidy(struct layout_store *s)
 	struct entry *entry, *next;
 	pthread_mutex_lock(&s->mutex);
 	HASH_ITER (by_gen, s->by_gen, entry, next)
-		if (entry->gone_ms && now - entry->gone_ms > GONE_MS && !entry->queued &&
-			!entry->writing)
+		if (is_over(entry, now))
 			index_forget(s, entry);
 	pthread_mutex_unlock(&s->mutex);
 }
@@ -64,33 +79,25 @@ void layout_tick(struct layout_store *s)
 	if (is_time(s, &s->claims_ms, CLAIMS_EVERY_MS) && !s->read_only)
 		layout_claims_renew(s);
 	if (is_time(s, &s->server_read_ms, SERVER_EVERY_MS))
-		server_look(s);
+		layout_server_look(s);
 	if (is_time(s, &s->tidied_ms, TIDY_EVERY_MS))
 		tidy(s);
 }
 
-/* Whether the server itself has dropped keys since it was asked last. */
-static bool server_dropped(struct layout_store *s)
+/* Whether the server itself drops keys just now. */
+static bool server_drops(struct layout_store *s)
 {
-	struct redis_server server;
 	int64_t now = layout_now(s);
 	pthread_mutex_lock(&s->mutex);
-	uint64_t evicted = s->server.evicted_keys;
-	bool flushed = s->flushed_ms && now - s->flushed_ms < FLUSHED_MS;
+	bool drops = s->drops_until_ms > now;
 	pthread_mutex_unlock(&s->mutex);
-	if (flushed)
-		return true;
-	if (redis_server_read(s->pool, s->replicas, &server) < 0)
-		return false;
-	pthread_mutex_lock(&s->mutex);
-	s->server.evicted_keys = server.evicted_keys;
-	pthread_mutex_unlock(&s->mutex);
-	return server.evicted_keys != evicted; /* fewer: it was started anew */
+	return drops;
 }
 
-static void say_deleted(struct layout_store *s, const struct thread_info *info)
+static void line_of_deleted(
+	struct layout_store *s, const struct thread_info *info, struct ledger_entry *ret)
 {
-	struct ledger_entry line = {
+	*ret = (struct ledger_entry){
 		.time_ms = layout_now(s),
 		.gen = info->gen,
 		.cause = LEDGER_DELETED,
@@ -98,10 +105,8 @@ static void say_deleted(struct layout_store *s, const struct thread_info *info)
 		.deadline_ms = info->deadline_ms,
 		.turns = info->turns,
 	};
-	snprintf(line.id, sizeof(line.id), "%s", info->id);
-	snprintf(line.detail, sizeof(line.detail), "by the chat server or another program");
-	if (!s->read_only && layout_ledger_add(&s->store, &line, 1) < 0)
-		log_debug("thread %s: it was deleted, and the ledger does not say so", info->id);
+	snprintf(ret->id, sizeof(ret->id), "%s", info->id);
+	snprintf(ret->detail, sizeof(ret->detail), "by the chat server or another program");
 }
 
 static void say_lost(struct layout_store *s, struct place *place, const struct thread_info *info)
@@ -117,18 +122,28 @@ static void say_lost(struct layout_store *s, struct place *place, const struct t
 	layout_notify(s, NOTICE_DATA_LOST, place, info);
 }
 
-void layout_vanished(struct layout_store *s, uint64_t gen)
+bool layout_vanished(
+	struct layout_store *s, uint64_t gen, int64_t seen_ms, struct ledger_entry *ret)
 {
 	struct thread_info info;
 	pthread_mutex_lock(&s->mutex);
 	struct entry *entry = index_find_gen(s, gen);
 	struct place *place = entry ? place_ref(entry->place) : NULL;
+	bool lost = entry && (entry->forgotten || s->drops_until_ms > layout_now(s));
+	bool asked = s->asked_ms >= seen_ms;
 	if (entry)
 		layout_known(s, entry, &info);
 	pthread_mutex_unlock(&s->mutex);
-	if (place && server_dropped(s))
+	if (!place)
+		return false;
+	if (!lost && !asked) {
+		layout_server_look(s); /* nothing else tells of an eviction */
+		lost = server_drops(s);
+	}
+	if (lost)
 		say_lost(s, place, &info);
-	else if (place)
-		say_deleted(s, &info);
+	else
+		line_of_deleted(s, &info, ret);
 	place_unref(place);
+	return !lost;
 }

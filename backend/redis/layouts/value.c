@@ -86,7 +86,8 @@ bool value_write_into(const struct blob *was, const struct blob *now, const stru
 	redis_args_add_bytes(args, keys->place->key, keys->place->key_size);
 	check_range(keys, was, 0, end + VALUE_HEAD, step);
 	check_range(keys, was, behind - (behind < AROUND ? behind : AROUND), was->size, step);
+	write_range(
+		keys, now, behind, now->size, step); /* it may be too long, then nothing is done */
 	write_range(keys, now, field, end, step);
-	write_range(keys, now, behind, now->size, step);
 	return true;
 }

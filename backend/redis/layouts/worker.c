@@ -12,6 +12,8 @@
 
 enum {
 	BATCH = 128,
+	FLUSHED_MS = 30 * 1000, /* so long it may take to see that all is gone */
+	UNSURE_MS = 20, /* after so long what seems to be our own pushes is verified: F6 has 50 */
 	SETTLE_MS = 8, /* what we wrote ourselves is looked at after so long, with what follows */
 };
 
@@ -37,6 +39,12 @@ void worker_add(struct layout_store *s, struct entry *entry)
 	pthread_cond_signal(&s->work);
 }
 
+/* Whether `since` (0: never) is less than that ago. */
+static bool is_since(int64_t now, int64_t since, int64_t ms)
+{
+	return since && now >= since && now - since < ms;
+}
+
 /* The first in the queue, or NULL. An entry that is not due goes to its end. Under the mutex. */
 static struct entry *take_due(struct layout_store *s, int64_t now, struct entry **first_young)
 {
@@ -46,8 +54,8 @@ static struct entry *take_due(struct layout_store *s, int64_t now, struct entry 
 		if (!s->queue)
 			s->queue_end = &s->queue;
 		entry->queued = false;
-		bool young = entry->writing || (entry->wrote_ms && now >= entry->wrote_ms &&
-						       now - entry->wrote_ms < SETTLE_MS);
+		bool young = entry->writing || is_since(now, entry->wrote_ms, SETTLE_MS) ||
+			     is_since(now, entry->unsure_ms, UNSURE_MS);
 		if (!young)
 			return entry;
 		worker_add(s, entry);
@@ -94,6 +102,7 @@ void worker_mount_knows(struct layout_store *s)
 /* Changes are told again, and what they were meanwhile was not. */
 static void sweep(struct layout_store *s)
 {
+	layout_server_look(s); /* it may be another one, or one that forgot */
 	int r = layout_sweep(s);
 	pthread_mutex_lock(&s->mutex);
 	s->sweep_failed = r < 0; /* the next tick tries again */
@@ -164,7 +173,7 @@ static void doubt_all(struct layout_store *s)
 		e->told++;
 		e->fresh = false;
 	}
-	s->flushed_ms = layout_now(s);
+	s->drops_until_ms = layout_now(s) + FLUSHED_MS;
 	s->sweep_wanted = true;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->mutex);

@@ -20,6 +20,7 @@ struct redis_server {
 	int error; /* -errno that a write would get, 0: none known */
 	uint64_t used_memory, max_memory, system_memory; /* bytes; max_memory 0: no limit */
 	uint64_t evicted_keys;
+	char run_id[48]; /* another one: it was started anew, or is another server; "" if unknown */
 };
 
 /* 0 or -errno. `replicas` is the mount's option, for the sentence. */

@@ -23,6 +23,15 @@ static uint64_t info_number(const struct judge *j, const char *name)
 	return at ? strtoull(at, NULL, 10) : 0;
 }
 
+/* "" if it is not told, or too long. */
+static void info_word(const struct judge *j, const char *name, char *ret, size_t size)
+{
+	const char *at = info_find(j->info, name);
+	size_t length = at ? strcspn(at, "\r\n") : 0;
+
+	snprintf(ret, size, "%.*s", length < size ? (int)length : 0, at ? at : "");
+}
+
 static bool info_is(const struct judge *j, const char *name, const char *value)
 {
 	const char *at = info_find(j->info, name);
@@ -168,6 +177,7 @@ static void judge_memory(const struct judge *j)
 	s->max_memory = info_number(j, "maxmemory");
 	s->system_memory = info_number(j, "total_system_memory");
 	s->evicted_keys = info_number(j, "evicted_keys");
+	info_word(j, "run_id", s->run_id, sizeof(s->run_id));
 	if (!s->evicts && s->max_memory > 0 && s->used_memory >= s->max_memory) {
 		write_refused(j, -ENOSPC);
 		PROBLEM("its memory is full and writes are refused: redis-cli CONFIG SET maxmemory "

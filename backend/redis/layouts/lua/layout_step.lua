@@ -3,7 +3,11 @@
 -- {flag, words, word…}. A flag is '0', or a letter and the number of a word that is only known here:
 -- 't': a number less than the first command's reply, which a turn is called by; 'd': ms from now, which
 -- becomes the time itself. 'l' is no command but a line for the ledger, as layout_ledger.lua keeps it: its key, its
--- counter, the mark's key, the deadline, the line. An absent reply is ''. Answers {ms of Unix time, first reply}.
+-- counter, the mark's key, the deadline, the line. An absent reply is ''. Whatever was done, the side keys live as
+-- long as the thread from then on. Answers {deadline of the thread, first reply}.
+-- KEYS from 2 on: the thread's key, its side keys, and perhaps its session's hash and counter.
+--@ layout_deadline
+--@ layout_live
 local at = 3
 local function take()
 	at = at + 1
@@ -32,15 +36,22 @@ local function enter(ledger, counter, mark, deadline, line)
 	redis.pcall('LTRIM', ledger, -10000, -1)
 end
 
+
+
+-- What fails does not undo what was done before it: all that is written to is looked at first.
+for k, kind in pairs{[3] = 'hash', [4] = 'hash', [5] = 'hash', [6] = 'string'} do
+	local is = KEYS[k] and redis.call('TYPE', KEYS[k]).ok or 'none'
+	if is ~= 'none' and is ~= kind then
+		return redis.error_reply('WRONGTYPE of a key beside the thread')
+	end
+end
 for _ = 1, tonumber(take()) do
 	local expected = take()
 	if tostring(plain(redis.call(unpack(command())))) ~= expected then
 		return refuse('ESTALE')
 	end
 end
-local time = redis.call('TIME')
 if redis.replicate_commands then redis.replicate_commands() end
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local first
 for _ = 1, tonumber(take()) do
 	local flag, place = string.match(take(), '^(%a?)(%d+)$')
@@ -58,4 +69,9 @@ for _ = 1, tonumber(take()) do
 		first = first or reply
 	end
 end
-return finish{now, first or ''}
+local left = redis.call('PTTL', KEYS[2])
+if left ~= -2 then
+	live(KEYS[3], left)
+	live(KEYS[4], left)
+end
+return finish{deadline(left == -2 and KEYS[3] or KEYS[2]), first or ''}
