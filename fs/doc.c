@@ -82,33 +82,6 @@ json_t *doc_pending(struct doc_edit *edit)
 	return member(edit, "pending");
 }
 
-int doc_own_now(struct fs *fs, struct thread *thread, struct blob **ret)
-{
-	struct doc_edit edit;
-	if (!fs->store->ops->shared)
-		return 0;
-	int rc = doc_edit_load(fs, thread, &edit);
-	if (rc < 0)
-		return rc;
-	struct blob *own = json_text(doc_own(&edit), 0);
-	doc_edit_done(&edit);
-	if (own)
-		*ret = own;
-	return own ? 0 : -ENOMEM;
-}
-
-void doc_own_stored(struct fs *fs, struct thread *thread, struct doc_edit *edit)
-{
-	if (!fs->store->ops->shared)
-		return;
-	struct blob *own = json_text(doc_own(edit), 0);
-	fs_lock(fs);
-	struct blob *before = thread->own_here;
-	thread->own_here = own;
-	fs_unlock(fs);
-	blob_unref(before);
-}
-
 int doc_edit_into(struct doc_edit *edit, struct thread_change *change)
 {
 	if (edit->root && json_ran_out())

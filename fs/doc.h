@@ -23,20 +23,12 @@ int doc_text(struct fs *fs, struct thread *thread, struct blob **ret);
 int doc_size(struct fs *fs, struct thread *thread, struct thread_info *ret, uint64_t *ret_size);
 
 /*
- * The thread's own keys as they are, to be compared with later ones; NULL in a store that only this
- * mount writes to. 0 or -errno.
- */
-int doc_own_now(struct fs *fs, struct thread *thread, struct blob **ret);
-
-/*
  * Takes a whole new thread.json (M3). `source`, if not NULL, is the file that was renamed over it:
  * its mode, owner and time become thread.json's, and if it has a name it is removed in the same
- * step. `seen`, if not NULL, is what doc_own_now() said when the edit began. 0; -EBADMSG: no JSON
- * object, or a member of the wrong kind; -ESTALE: another mount has changed the own keys since
- * `seen`, and `text` is kept as an attachment (W8); else the store's.
+ * step. 0; -EBADMSG: no JSON object, or a member of the wrong kind; else the store's.
  */
-int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
-	const struct file_info *source, const struct blob *seen);
+int doc_write(
+	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source);
 
 /* The document opened for a change that is to go along with others of the same thread. */
 struct doc_edit {
@@ -51,9 +43,6 @@ void doc_edit_done(struct doc_edit *edit);
 
 /* Puts the changed document into `change`; nothing if it did not change. 0 or -ENOMEM. */
 int doc_edit_into(struct doc_edit *edit, struct thread_change *change);
-
-/* The own keys of `edit` have been stored: they are this mount's, and no conflict with it. */
-void doc_own_stored(struct fs *fs, struct thread *thread, struct doc_edit *edit);
 
 /* The thread's own keys; what is said of turns that are not there, by number. Borrowed. */
 json_t *doc_own(struct doc_edit *edit);

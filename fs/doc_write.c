@@ -1,7 +1,6 @@
 /* thread.json, writing: a whole new text becomes own keys, turns' metadata, ttl and time (M3). */
 #include "doc.h"
 
-#include "conflict.h"
 #include "entry.h"
 #include "expiry.h"
 #include "file.h"
@@ -16,8 +15,6 @@
 #include <string.h>
 
 enum { RETRIES = 32 };
-
-#define OVERTAKEN (-ECANCELED) /* unlike ESTALE not to be tried again */
 
 /* A text being taken apart, and what it comes to. */
 struct writing {
@@ -71,18 +68,6 @@ static int take_own(struct writing *w)
 	return 0;
 }
 
-/* W8: nobody else's own keys are overwritten that the editor has not seen. */
-static int check_seen(struct writing *w, const struct blob *seen)
-{
-	CLEAN_BLOB struct blob *now = json_text(doc_own(&w->edit), 0);
-	if (!now)
-		return -ENOMEM;
-	fs_lock(w->fs);
-	bool fine = blob_equal(now, seen) || blob_equal(now, w->thread->own_here);
-	fs_unlock(w->fs);
-	return fine ? 0 : OVERTAKEN;
-}
-
 static int take_times(struct writing *w)
 {
 	json_t *created = json_object_get(w->doc, "created_at");
@@ -130,7 +115,9 @@ static int take_turn(struct writing *w, uint32_t number, json_t *value)
 	}
 	if (rc < 0)
 		return rc;
-	if (!blob_equal(info.meta, meta)) {
+	bool same = blob_size(info.meta) == blob_size(meta) &&
+		    !memcmp(blob_data(info.meta), blob_data(meta), blob_size(meta));
+	if (!same) {
 		snprintf(w->names[w->count], sizeof w->names[0], "%s", info.name);
 		w->inos[w->count] = info.ino;
 		w->changes[w->count] = (struct change){
@@ -230,7 +217,7 @@ static void tell_open_files(struct writing *w)
 }
 
 static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
-	const struct file_info *source, const struct blob *seen, struct thread_info *info)
+	const struct file_info *source, struct thread_info *info)
 {
 	int64_t now = fs_now_ns(fs);
 	struct writing w = {.fs = fs, .thread = thread, .doc = doc};
@@ -239,8 +226,6 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 		.mtime_ns = now,
 		.doc.mtime_ns = now};
 	int rc = doc_edit_load(fs, thread, &w.edit);
-	if (!rc && seen)
-		rc = check_seen(&w, seen);
 	if (!rc)
 		rc = take_own(&w);
 	if (!rc)
@@ -260,7 +245,6 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 		rc = store_apply(fs->store, thread_ref(thread), &w.thread_change, w.changes,
 			w.count + extra, flags, info);
 	if (!rc) {
-		doc_own_stored(fs, thread, &w.edit);
 		fs_lock(fs);
 		tell_open_files(&w);
 		fs_unlock(fs);
@@ -334,20 +318,8 @@ int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
 	return rc;
 }
 
-/* What lost against another mount's edit goes beside it, with thread.json's mode and owner. */
-static int keep_beside(struct fs *fs, struct thread *thread, struct blob *text)
-{
-	struct thread_info info;
-	if (store_thread_stat(fs->store, thread_ref(thread), &info) == 0) {
-		struct file_info file = {
-			.mode = info.doc.mode, .uid = info.doc.uid, .gid = info.doc.gid};
-		conflict_keep(fs, thread, ENTRY_DOC, &file, text);
-	}
-	return -ESTALE;
-}
-
-int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
-	const struct file_info *source, const struct blob *seen)
+int doc_write(
+	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
 {
 	json_begin();
 	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
@@ -356,9 +328,7 @@ int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
 	struct thread_info info;
 	int rc = -ESTALE;
 	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
-		rc = write_once(fs, thread, doc, source, seen, &info);
-	if (rc == OVERTAKEN)
-		return keep_beside(fs, thread, text);
+		rc = write_once(fs, thread, doc, source, &info);
 	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
 	if (!rc && info.doc.flags & DOC_PENDING)
 		rc = doc_settle(fs, thread, 0);

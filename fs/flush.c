@@ -35,7 +35,7 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 		rc = file_commit(fs, node, durable);
 		break;
 	case NODE_DOC:
-		rc = doc_write(fs, node->thread, handle->text, NULL, handle->seen);
+		rc = doc_write(fs, node->thread, handle->text, NULL);
 		if (rc == -EBADMSG)
 			rc = -EINVAL;
 		break;

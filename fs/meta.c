@@ -88,7 +88,8 @@ int meta_load(struct fs *fs, struct node *node, json_t **ret)
 static bool shows_already(const json_t *had, const struct blob *text)
 {
 	CLEAN_BLOB struct blob *shown = json_to_shown(had);
-	if (shown && blob_equal(shown, text))
+	if (shown && blob_size(shown) == blob_size(text) &&
+		!memcmp(blob_data(shown), blob_data(text), blob_size(text)))
 		return true;
 	json_auto_t *value =
 		json_is_string(had) ? NULL : json_parse(blob_data(text), blob_size(text));
@@ -138,8 +139,6 @@ static int thread_set_once(struct fs *fs, struct thread *thread, const char *key
 		rc = store_apply(
 			fs->store, thread_ref(thread), &change, NULL, 0, STORE_RENEW, info);
 	bool done = !rc && edit.changed;
-	if (done)
-		doc_own_stored(fs, thread, &edit);
 	doc_edit_done(&edit);
 	return rc < 0 ? rc : done;
 }

@@ -92,7 +92,6 @@ static void thread_free(struct fs *fs, struct thread *thread)
 		free(thread->id);
 		thread->id = former;
 	}
-	blob_unref(thread->own_here);
 	free(thread);
 }
 

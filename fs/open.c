@@ -78,12 +78,10 @@ static int open_text(struct fs *fs, struct handle *handle)
 	bool writer = handle_is_writer(handle->flags);
 	if (node->thread && !thread_alive(fs, node->thread))
 		return -ENOENT;
-	int rc;
 	switch (handle->kind) {
 	case NODE_DOC:
-		rc = writer ? doc_own_now(fs, node->thread, &handle->seen) : 0;
-		if (rc < 0 || (writer && (handle->flags & O_TRUNC)))
-			return rc;
+		if (writer && (handle->flags & O_TRUNC))
+			return 0;
 		return doc_text(fs, node->thread, &handle->text);
 	case NODE_STREAM:
 		handle->append_only = true;

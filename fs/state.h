@@ -114,7 +114,6 @@ struct thread {
 	struct node *stream; /* of a stream that was closed: for one lookup to come */
 	struct node *transcripts[2]; /* the same of @transcript.md and .jsonl */
 	uint64_t doc_ino;
-	struct blob *own_here; /* shared store: thread.json's own keys as last stored by us */
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
 	uint32_t announced; /* shared store: watchers know of the turns up to this number */
@@ -167,7 +166,6 @@ struct handle {
 	bool wrote; /* and has not committed since */
 	bool append_only; /* a stream: offsets are ignored */
 	struct blob *text; /* DOC, STREAM, TRANSCRIPT, CONTROL: this handle's own content */
-	struct blob *seen; /* DOC, a writer's, shared store: the own keys when it was opened */
 	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
 	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
 	uint64_t ino; /* STREAM: that turn's */
