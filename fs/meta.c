@@ -9,6 +9,7 @@
 #include "notify.h"
 
 #include "base/json.h"
+#include "base/name.h"
 
 #include <string.h>
 #include <sys/xattr.h>
@@ -123,6 +124,17 @@ static struct thread_change change_now(struct fs *fs)
 	return (struct thread_change){.set = SET_DOC_MTIME, .time_ns = now, .doc.mtime_ns = now};
 }
 
+/* The same of a file; N3's scratch files move and renew nothing. */
+static struct thread_change file_change_now(struct fs *fs, const char *name, unsigned *ret_flags)
+{
+	if (!name_is_scratch(name)) {
+		*ret_flags = STORE_RENEW;
+		return change_now(fs);
+	}
+	*ret_flags = 0;
+	return (struct thread_change){.time_ns = fs_now_ns(fs)};
+}
+
 static int thread_set_once(struct fs *fs, struct thread *thread, const char *key,
 	struct blob *value, int flags, struct thread_info *info)
 {
@@ -184,9 +196,10 @@ static int file_set_once(struct fs *fs, struct node *node, const char *key, stru
 			.expect = revision,
 			.set = SET_META,
 			.meta = now};
-		struct thread_change thread = change_now(fs);
-		rc = store_apply(fs->store, thread_ref(node->thread), &thread, &change, 1,
-			STORE_RENEW, info);
+		unsigned renew;
+		struct thread_change thread = file_change_now(fs, name, &renew);
+		rc = store_apply(
+			fs->store, thread_ref(node->thread), &thread, &change, 1, renew, info);
 		if (rc < 0)
 			return rc;
 		*ret_revision = change.ret_revision;
