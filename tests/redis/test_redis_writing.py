@@ -119,6 +119,32 @@ def test_W5__closed_with_nothing_or_failed__name_is_free_again(pair):
     seen(here / SEVEN, "by b")
 
 
+@pytest.mark.parametrize("into", ["thread", "other"])
+def test_W5__claimed_and_renamed_before_close__name_is_free_again(pair, into):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    a.thread("other")
+    with opened(here / SEVEN, EXCLUSIVE) as fd:
+        os.rename(here / SEVEN, a / into / "note.txt")
+        write(there / SEVEN, "by b", EXCLUSIVE)
+        write_all(fd, b"renamed")
+    seen(b / into / "note.txt", "renamed")
+    seen(here / SEVEN, "by b")
+
+
+def test_W5__claimed_and_renamed_over__name_is_not_claimed_any_more(pair):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    write(here / "note.txt", "renamed over it")
+    with opened(here / SEVEN, EXCLUSIVE) as fd:
+        os.rename(here / "note.txt", here / SEVEN)
+        os.write(fd, b"of nobody")
+    seen(there / SEVEN, "renamed over it")
+    os.unlink(there / SEVEN)
+    write(there / SEVEN, "by b", EXCLUSIVE)
+    seen(here / SEVEN, "by b")
+
+
 def test_W5__mount_ended_by_SIGTERM__claims_no_more_and_what_was_open_is_committed_empty(pair):
     a, b = pair
     here, there = a.thread(), seen(b / "thread")
