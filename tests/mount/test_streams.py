@@ -268,6 +268,32 @@ def test_W6__thread_renamed_or_removed_while_open(anymnt):
     assert os.listdir(anymnt.path) == ["new"]
 
 
+@pytest.mark.parametrize("new", ["000007-tool.md", "note.txt", ".scratch"])
+@pytest.mark.parametrize("across", [False, True], ids=["within", "to another thread"])
+def test_W6__turn_fsynced_and_renamed__closing_completes_it_where_it_is(anymnt, anythread, new, across):
+    into = anymnt.thread("other") if across else anythread
+    with opened(anythread / "@user", os.O_WRONLY) as fd:
+        os.write(fd, b"one")
+        os.fsync(fd)
+        os.rename(anythread / "000001-user.md", into / new)
+        os.write(fd, b", two")
+    assert read(into / new) == b"one, two"
+    assert turns(anythread) == ([(new, b"one, two")] if "tool" in new and not across else [])
+    assert os.stat(into / new).st_size == 8
+
+
+def test_W6__turn_fsynced_and_replaced__closing_overwrites_nothing(anythread):
+    fd = os.open(anythread / "@user", os.O_WRONLY)
+    os.write(fd, b"one")
+    os.fsync(fd)
+    write(anythread / ".new", b"edited")
+    os.rename(anythread / ".new", anythread / "000001-user.md")
+    os.write(fd, b", two")
+    with fails(errno.ESTALE):
+        os.close(fd)
+    assert turns(anythread) == [("000001-user.md", b"edited")]
+
+
 def test_W6__turn_fsynced_and_unlinked__closing_does_not_bring_it_back_twice(anythread):
     fd = os.open(anythread / "@user", os.O_WRONLY)
     os.write(fd, b"one")
