@@ -58,7 +58,7 @@ static int open_file(struct fs *fs, struct handle *handle)
 		node->used = true;
 	}
 	fs_unlock(fs);
-	bool cut = (handle->flags & O_TRUNC) && handle_is_writer(handle->flags);
+	bool cut = handle->flags & O_TRUNC; /* O_RDONLY too: the kernel has asked for the right */
 	if (rc < 0 || !(cut || fetched_at_open(fs, handle)))
 		return rc;
 	rc = cut ? file_cut(fs, node) : file_load(fs, node);

@@ -193,6 +193,16 @@ def test_W2__O_TRUNC__empties_at_once_for_all_here(anythread):
         assert read(path) == b"new"
 
 
+def test_W2__O_TRUNC_on_a_reader__cuts_as_other_filesystems_do(anymnt, anythread):
+    write(anythread / "notes.txt", b"long")
+    with opened(anythread / "notes.txt", os.O_RDONLY | os.O_TRUNC) as fd:
+        assert os.fstat(fd).st_size == os.stat(anythread / "notes.txt").st_size == 0
+        assert read(anythread / "notes.txt") == b""
+    assert os.stat(anythread / "notes.txt").st_size == 0
+    write(anythread / "notes.txt", b"new", os.O_WRONLY)
+    assert read(anythread / "notes.txt") == b"new"
+
+
 def test_W2__rename_over_while_open__old_descriptor_reads_on(anythread):
     path = anythread / "000001-user.md"
     write(path, b"old content")
