@@ -21,9 +21,15 @@ struct setattr {
 /* What SETATTR asks for, in the store's terms. */
 static int64_t asked_mtime(struct fs *fs, const struct stat *attr, int to_set)
 {
+	enum { NS = 1000000000 };
+	const int64_t most_s = INT64_MAX / NS - 1;
 	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
 		return fs_now_ns(fs);
-	return attr->st_mtim.tv_sec * INT64_C(1000000000) + attr->st_mtim.tv_nsec;
+	/* Beyond the years 1678 to 2262 it is the last moment there is, as in other filesystems. */
+	int64_t s = attr->st_mtim.tv_sec;
+	if (s > most_s || s < -most_s)
+		return (s > 0 ? most_s : -most_s) * NS;
+	return s * NS + attr->st_mtim.tv_nsec;
 }
 
 struct asked {

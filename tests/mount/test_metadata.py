@@ -328,6 +328,16 @@ def test_M2__utimensat_of_a_turn__is_kept_to_the_nanosecond(mnt, thread, ns):
     assert os.stat(thread / TURN).st_mtime_ns == ns
 
 
+@pytest.mark.parametrize("year", [1500, 2400, 20000])
+def test_M2__time_beyond_what_is_kept__is_the_last_moment_there_is(anythread, year):
+    say(anythread, "user", "x")
+    asked = (year - 1970) * 31556952
+    for path in anythread / TURN, anythread / "thread.json", anythread:
+        os.utime(path, (asked, asked))
+        kept = os.stat(path).st_mtime
+        assert (kept < -9.2e9) if asked < 0 else (kept > 9.2e9)
+
+
 def test_M2__written_turn__has_the_time_of_writing(anythread):
     before = time.time_ns()
     say(anythread, "user", "x")
