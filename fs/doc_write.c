@@ -60,12 +60,13 @@ static int take_own(struct writing *w)
 	json_object_foreach(w->doc, key,
 		value) if (!doc_key_reserved(key) && !(doc_key_usual(key) && json_is_null(value)))
 		json_object_set(own, key, value);
-	if (!json_equal(own, doc_own(&w->edit))) {
+	bool deep = json_too_deep(own);
+	if (!deep && !json_equal(own, doc_own(&w->edit))) {
 		json_object_set(w->edit.root, "own", own);
 		w->edit.changed = true;
 	}
 	json_decref(own);
-	return 0;
+	return deep ? -EBADMSG : 0;
 }
 
 static int take_times(struct writing *w)
@@ -141,7 +142,8 @@ static int turns_by_number(json_t *turns, json_t *ret)
 	{
 		char number[16];
 		snprintf(number, sizeof number, "%u", turn_number(key));
-		if (!turn_number(key) || !(json_is_object(value) || json_is_null(value)))
+		if (!turn_number(key) || !(json_is_object(value) || json_is_null(value)) ||
+			json_too_deep(value))
 			return -EBADMSG;
 		if (json_object_set(ret, number, value) < 0)
 			return -ENOMEM;

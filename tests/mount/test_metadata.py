@@ -457,7 +457,8 @@ def test_M3__thread_that_never_expires__null(anythread):
 
 
 def test_M3__unknown_keys__are_kept(mnt, thread):
-    extra = {"x-vendor": {"deep": [1, 2.5, None, {"ä": "\u2028"}]}, "n": 12345678901234567, "f": 0.1, "": "empty"}
+    extra = {"x-vendor": {"deep": [1, 2.5, None, {"ä": "\u2028"}]}, "n": 12345678901234567, "f": 0.1, "": "empty",
+             "seed": 18446744073709551615, "wide": [-(10**40)]}
     set_document(thread, {"title": "T", **extra})
     mnt.remount()
     doc = document(thread)
@@ -521,6 +522,20 @@ def test_M3__no_json_object_renamed_over_it__EBADMSG_and_nothing_changed(anythre
         os.rename(anythread / "new.json", anythread / "thread.json")
     assert read(anythread / "thread.json") == before
     assert read(anythread / "new.json") == bad
+
+
+@pytest.mark.parametrize("form", [
+    '{"a":%s}', '{"turns":{"000001-user.md":{"a":%s}}}', '{"turns":{"2":{"a":%s}}}'], ids=["own", "turn", "to come"])
+@pytest.mark.parametrize("depth", [1999, 2000, 2046])
+def test_M3__nested_deeply__is_refused_or_reads_back(anythread, form, depth):
+    say(anythread, "user", "x")
+    result = outcome(write, anythread / "thread.json", form % ("[" * depth + "]" * depth))
+    assert result == (errno.EINVAL if depth > 1999 else 0)
+    text = read(anythread / "thread.json")
+    write(anythread / "thread.json", text)
+    say(anythread, "user", "y")
+    set_attribute(anythread, "key", "value")
+    assert (b"[" in read(anythread / "thread.json")) == (result == 0)
 
 
 @pytest.mark.parametrize("bad", BAD_DOCUMENTS[10:], ids=lambda b: repr(b[:20]))

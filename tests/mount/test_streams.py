@@ -380,6 +380,26 @@ def test_W7__one_bad_line__none_becomes_a_turn_and_close_is_EINVAL(anythread, ba
     assert turns(anythread) == [("000001-user.md", b"good")]
 
 
+@pytest.mark.parametrize("depth", [1999, 2000, 2045, 2047])
+def test_W7__metadata_nested_deeply__is_refused_or_reads_back_in_thread_json(anythread, depth):
+    line = jsonl({"role": "user", "content": "x", "a": 0}).replace("0", "[" * depth + "]" * depth)
+    result = outcome(write, anythread / "@transcript.jsonl", line, os.O_WRONLY)
+    assert result == (errno.EINVAL if depth > 1999 else 0)
+    assert len(turns(anythread)) == (result == 0)
+    write(anythread / "thread.json", read(anythread / "thread.json"))
+
+
+def test_W7__integers_of_any_size__keep_their_digits(anythread):
+    line = {"role": "user", "content": "x", "seed": 18446744073709551615, "n": [-(10**30), 1]}
+    write(anythread / "@transcript.jsonl", jsonl(line), os.O_WRONLY)
+    assert get_attribute(anythread / "000001-user.md", "seed") == b"18446744073709551615"
+    set_attribute(anythread / "000001-user.md", "seed", "18446744073709551615")
+    (read_back,) = transcript(anythread)
+    assert (read_back["seed"], read_back["n"]) == (line["seed"], line["n"])
+    with fails(errno.EINVAL):
+        write(anythread / "@transcript.jsonl", jsonl({"role": "user", "content": 10**30}), os.O_WRONLY)
+
+
 def test_W7__not_utf8__EINVAL(anythread):
     fd = os.open(anythread / "@transcript.jsonl", os.O_WRONLY)
     os.write(fd, b'{"role":"user","content":"\xff"}\n')
