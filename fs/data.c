@@ -95,8 +95,10 @@ static int write_text(
 	fs_lock(fs);
 	size_t at = handle->append_only ? blob_size(handle->text) : (size_t)offset;
 	int rc = blob_write(&handle->text, at, data, size);
-	if (!rc)
+	if (!rc) {
 		handle_wrote(handle, true);
+		handle->timed = false;
+	}
 	fs_unlock(fs);
 	return rc;
 }

@@ -24,11 +24,12 @@ int doc_size(struct fs *fs, struct thread *thread, struct thread_info *ret, uint
 
 /*
  * Takes a whole new thread.json (M3). `source`, if not NULL, is the file that was renamed over it:
- * its mode, owner and time become thread.json's, and if it has a name it is removed in the same
- * step. 0; -EBADMSG: no JSON object, or a member of the wrong kind; else the store's.
+ * its mode and owner become thread.json's, and if it has a name it is removed in the same step.
+ * `mtime_ns`: thread.json's time, NULL: now. 0; -EBADMSG: no JSON object, or a member of the wrong
+ * kind; else the store's.
  */
-int doc_write(
-	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source);
+int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
+	const struct file_info *source, const int64_t *mtime_ns);
 
 /* The document opened for a change that is to go along with others of the same thread. */
 struct doc_edit {

@@ -179,14 +179,13 @@ static int take_turns(struct writing *w)
 	return 0;
 }
 
-/* The file renamed over thread.json gives its mode, owner and time, and goes. */
+/* The file renamed over thread.json gives its mode and owner, and goes. */
 static int take_source(struct writing *w, const struct file_info *source)
 {
 	struct thread_change *t = &w->thread_change;
 	t->doc.mode = source->mode;
 	t->doc.uid = source->uid;
 	t->doc.gid = source->gid;
-	t->doc.mtime_ns = source->mtime_ns;
 	t->set |= SET_DOC_MODE | SET_DOC_OWNER;
 	if (!source->name[0])
 		return 0;
@@ -218,14 +217,14 @@ static void tell_open_files(struct writing *w)
 }
 
 static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
-	const struct file_info *source, struct thread_info *info)
+	const struct file_info *source, const int64_t *mtime_ns, struct thread_info *info)
 {
 	int64_t now = fs_now_ns(fs);
 	struct writing w = {.fs = fs, .thread = thread, .doc = doc};
 	w.thread_change = (struct thread_change){.set = SET_MTIME | SET_DOC_MTIME,
 		.time_ns = now,
 		.mtime_ns = now,
-		.doc.mtime_ns = now};
+		.doc.mtime_ns = mtime_ns ? *mtime_ns : now};
 	int rc = doc_edit_load(fs, thread, &w.edit);
 	if (!rc)
 		rc = take_own(&w);
@@ -319,8 +318,8 @@ int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
 	return rc;
 }
 
-int doc_write(
-	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
+int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
+	const struct file_info *source, const int64_t *mtime_ns)
 {
 	json_begin();
 	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
@@ -329,7 +328,7 @@ int doc_write(
 	struct thread_info info;
 	int rc = -ESTALE;
 	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
-		rc = write_once(fs, thread, doc, source, &info);
+		rc = write_once(fs, thread, doc, source, mtime_ns, &info);
 	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
 	if (!rc && info.doc.flags & DOC_PENDING)
 		rc = doc_settle(fs, thread, 0);

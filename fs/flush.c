@@ -35,7 +35,8 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 		rc = file_commit(fs, node, durable);
 		break;
 	case NODE_DOC:
-		rc = doc_write(fs, node->thread, handle->text, NULL);
+		rc = doc_write(fs, node->thread, handle->text, NULL,
+			handle->timed ? &handle->mtime_ns : NULL);
 		if (rc == -EBADMSG)
 			rc = -EINVAL;
 		break;

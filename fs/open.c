@@ -80,6 +80,8 @@ static int open_text(struct fs *fs, struct handle *handle)
 		return -ENOENT;
 	switch (handle->kind) {
 	case NODE_DOC:
+		/* The kernel's size of a computed file may be that of a moment ago. */
+		handle->append_only = handle->flags & O_APPEND;
 		if (writer && (handle->flags & O_TRUNC))
 			return 0;
 		return doc_text(fs, node->thread, &handle->text);

@@ -164,7 +164,9 @@ struct handle {
 	int flags; /* of open() */
 	int error; /* a refused write's or commit's -errno: sticks */
 	bool wrote; /* and has not committed since */
-	bool append_only; /* a stream: offsets are ignored */
+	bool append_only; /* a stream, or a document opened so: offsets are ignored */
+	bool timed; /* DOC: utimens came after the last write, and before its commit: */
+	int64_t mtime_ns; /* what it asked for */
 	struct blob *text; /* DOC, STREAM, TRANSCRIPT, CONTROL: this handle's own content */
 	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
 	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
@@ -301,3 +303,13 @@ enum {
 #define INO_CONTROL (UINT64_C(1) << 60) /* .turnfs and what is in it */
 #define INO_STREAM (INO_CONTROL | UINT64_C(1) << 59)
 #define INO_TRANSCRIPT (INO_CONTROL | UINT64_C(1) << 58)
+#define INO_DOC (UINT64_C(1) << 57)
+
+/*
+ * thread.json's, from the one the store gave it: behind all files', so that cp, which goes by inode
+ * numbers, copies it last, when no turn that comes moves its time any more.
+ */
+static inline uint64_t ino_of_doc(uint64_t ino)
+{
+	return ino < INO_DOC ? ino | INO_DOC : ino;
+}

@@ -629,6 +629,40 @@ def test_M3__mtime__is_that_of_its_last_change_or_what_was_set(mnt, thread):
     assert os.stat(path).st_mtime_ns > 10**18 + 3
 
 
+@pytest.mark.parametrize("set_by", ["descriptor", "path"])
+def test_M3__time_set_before_close__stays(mnt, thread, set_by):
+    """cp, tar and install set it while they have the file open; thread.json is written at close."""
+    path, when = thread / "thread.json", 10**18 + 3
+    with opened(path, os.O_WRONLY | os.O_TRUNC) as fd:
+        os.write(fd, b'{"title":"T"}')
+        os.utime(fd if set_by == "descriptor" else path, ns=(when, when))
+    assert (document(thread)["title"], os.stat(path).st_mtime_ns) == ("T", when)
+    mnt.remount()
+    assert os.stat(path).st_mtime_ns == when
+    with opened(path, os.O_WRONLY | os.O_TRUNC) as fd:
+        os.utime(fd, ns=(when, when))
+        os.write(fd, b'{"title":"U"}')
+    assert os.stat(path).st_mtime_ns > when, "written after it was set"
+
+
+def test_M3__opened_to_append__appends_to_what_it_reads(anythread):
+    path = anythread / "thread.json"
+    with fails(errno.EINVAL):
+        write(path, b'{"title":"T"}', os.O_WRONLY | os.O_APPEND)
+    for _ in range(3):
+        write(path, b" \n", os.O_WRONLY | os.O_APPEND)
+        say(anythread, "user", "x")
+
+
+def test_M3__inode_number__is_behind_those_of_all_files(anythread):
+    """cp -a goes by them: a turn copied after thread.json would move its time."""
+    for i in range(3):
+        say(anythread, "user", "x")
+    numbers = {entry.name: entry.inode() for entry in os.scandir(anythread)}
+    assert max(numbers, key=numbers.get) == "thread.json"
+    assert numbers["thread.json"] == os.stat(anythread / "thread.json").st_ino
+
+
 def test_M3__edited_in_place__keeps_what_was_not_touched(anythread):
     say(anythread, "user", "x")
     set_document(anythread, {"title": "Old title", "a": 1})
