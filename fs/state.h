@@ -117,6 +117,8 @@ struct thread {
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
 	uint32_t announced; /* shared store: watchers know of the turns up to this number */
+	struct append_call *appends; /* under way: append.c */
+	uint64_t appends_begun, appends_ended;
 	struct backup_copy *copy; /* in .turnfs/backup: what it shows; backup_copy.h */
 	bool copying; /* one is being taken */
 	struct {

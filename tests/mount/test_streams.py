@@ -116,6 +116,38 @@ def test_W6__sixteen_writers__each_gets_its_own_turn_and_none_is_lost(anythread)
         assert result == sorted(result), "each writer's turns in its order"
 
 
+def turn_names(thread):
+    return [n for n in os.listdir(thread) if n.endswith(".md")]
+
+
+def test_W5__number_created_while_streams_append__is_the_creators_or_EEXIST(anythread):
+    """Whose exclusive create succeeded has the number: no stream takes it before the close."""
+    stop, refused = threading.Event(), []
+
+    def create():
+        while not stop.is_set():
+            number = max([int(n[:6]) for n in turn_names(anythread)], default=0) + 1
+            try:
+                fd = os.open(anythread / f"{number:06}-tool.md", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            except FileExistsError:
+                continue
+            os.write(fd, b"created")
+            refused.append(outcome(os.close, fd))
+
+    creator = threading.Thread(target=create)
+    creator.start()
+    streams = [threading.Thread(target=lambda: [say(anythread, "user", "x") for _ in range(150)]) for _ in range(3)]
+    for stream in streams:
+        stream.start()
+    for stream in streams:
+        stream.join()
+    stop.set()
+    creator.join()
+    assert set(refused) <= {0}
+    numbers = [n[:6] for n in turn_names(anythread)]
+    assert len(set(numbers)) == len(numbers) == 450 + len(refused)
+
+
 def test_W6__two_open_at_once__are_apart(anythread):
     with opened(anythread / "@user", os.O_WRONLY) as one:
         os.write(one, b"one ")
