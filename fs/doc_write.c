@@ -1,6 +1,7 @@
 /* thread.json, writing: a whole new text becomes own keys, turns' metadata, ttl and time (M3). */
 #include "doc.h"
 
+#include "conflict.h"
 #include "entry.h"
 #include "expiry.h"
 #include "file.h"
@@ -217,7 +218,8 @@ static void tell_open_files(struct writing *w)
 }
 
 static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
-	const struct file_info *source, const int64_t *mtime_ns, struct thread_info *info)
+	const struct file_info *source, const int64_t *mtime_ns, const struct doc_seen *seen,
+	bool *ret_overtaken, struct thread_info *info)
 {
 	int64_t now = fs_now_ns(fs);
 	struct writing w = {.fs = fs, .thread = thread, .doc = doc};
@@ -226,6 +228,12 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 		.mtime_ns = now,
 		.doc.mtime_ns = mtime_ns ? *mtime_ns : now};
 	int rc = doc_edit_load(fs, thread, &w.edit);
+	if (!rc && (*ret_overtaken = doc_overtaken(fs, thread, &w.edit, seen)))
+		rc = -ESTALE;
+	struct doc_step step;
+	bool begun = !rc;
+	if (begun)
+		doc_step_begin(fs, thread, &w.edit, &step);
 	if (!rc)
 		rc = take_own(&w);
 	if (!rc)
@@ -249,6 +257,8 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 		tell_open_files(&w);
 		fs_unlock(fs);
 	}
+	if (begun)
+		doc_step_end(fs, thread, &w.edit, &step, rc);
 	writing_done(&w);
 	return rc;
 }
@@ -318,8 +328,17 @@ int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
 	return rc;
 }
 
+static void keep_losing(struct fs *fs, struct thread *thread, struct blob *text)
+{
+	struct thread_info info;
+	if (store_thread_stat(fs->store, thread_ref(thread), &info) < 0)
+		return;
+	struct file_info as = {.mode = info.doc.mode, .uid = info.doc.uid, .gid = info.doc.gid};
+	conflict_keep(fs, thread, ENTRY_DOC, &as, text);
+}
+
 int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
-	const struct file_info *source, const int64_t *mtime_ns)
+	const struct file_info *source, const int64_t *mtime_ns, const struct doc_seen *seen)
 {
 	json_begin();
 	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
@@ -327,8 +346,11 @@ int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
 		return json_ran_out() ? -ENOMEM : -EBADMSG;
 	struct thread_info info;
 	int rc = -ESTALE;
-	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
-		rc = write_once(fs, thread, doc, source, mtime_ns, &info);
+	bool lost = false;
+	for (int i = 0; i < RETRIES && rc == -ESTALE && !lost; i++)
+		rc = write_once(fs, thread, doc, source, mtime_ns, seen, &lost, &info);
+	if (lost)
+		keep_losing(fs, thread, text);
 	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
 	if (!rc && info.doc.flags & DOC_PENDING)
 		rc = doc_settle(fs, thread, 0);

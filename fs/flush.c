@@ -36,7 +36,7 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 		break;
 	case NODE_DOC:
 		rc = doc_write(fs, node->thread, handle->text, NULL,
-			handle->timed ? &handle->mtime_ns : NULL);
+			handle->timed ? &handle->mtime_ns : NULL, handle->seen);
 		if (rc == -EBADMSG)
 			rc = -EINVAL;
 		break;

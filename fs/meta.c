@@ -143,6 +143,8 @@ static int thread_set_once(struct fs *fs, struct thread *thread, const char *key
 	int rc = doc_edit_load(fs, thread, &edit);
 	if (rc < 0)
 		return rc;
+	struct doc_step step;
+	doc_step_begin(fs, thread, &edit, &step);
 	rc = object_set(doc_own(&edit), key, value, flags);
 	edit.changed = rc > 0;
 	if (rc > 0)
@@ -151,6 +153,7 @@ static int thread_set_once(struct fs *fs, struct thread *thread, const char *key
 		rc = store_apply(
 			fs->store, thread_ref(thread), &change, NULL, 0, STORE_RENEW, info);
 	bool done = !rc && edit.changed;
+	doc_step_end(fs, thread, &edit, &step, done ? 0 : -ECANCELED);
 	doc_edit_done(&edit);
 	return rc < 0 ? rc : done;
 }

@@ -92,6 +92,7 @@ static void thread_free(struct fs *fs, struct thread *thread)
 		free(thread->id);
 		thread->id = former;
 	}
+	free(thread->doc_ours);
 	free(thread);
 }
 

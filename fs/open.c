@@ -71,6 +71,15 @@ static int open_file(struct fs *fs, struct handle *handle)
 	return rc;
 }
 
+static int open_doc(struct fs *fs, struct handle *handle, bool writer)
+{
+	struct thread *thread = handle->node->thread;
+	int rc = writer ? doc_see(fs, thread, &handle->seen) : 0;
+	if (rc < 0 || (writer && (handle->flags & O_TRUNC)))
+		return rc;
+	return doc_text(fs, thread, &handle->text);
+}
+
 /* The text that a handle of its own reads, or edits. */
 static int open_text(struct fs *fs, struct handle *handle)
 {
@@ -82,9 +91,7 @@ static int open_text(struct fs *fs, struct handle *handle)
 	case NODE_DOC:
 		/* The kernel's size of a computed file may be that of a moment ago. */
 		handle->append_only = handle->flags & O_APPEND;
-		if (writer && (handle->flags & O_TRUNC))
-			return 0;
-		return doc_text(fs, node->thread, &handle->text);
+		return open_doc(fs, handle, writer);
 	case NODE_STREAM:
 		handle->append_only = true;
 		return (handle->flags & O_ACCMODE) == O_WRONLY ? 0 : -EACCES;

@@ -114,6 +114,7 @@ struct thread {
 	struct node *stream; /* of a stream that was closed: for one lookup to come */
 	struct node *transcripts[2]; /* the same of @transcript.md and .jsonl */
 	uint64_t doc_ino;
+	struct doc_ours *doc_ours; /* shared store: how we changed the own keys; doc_lineage.c */
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
 	uint32_t announced; /* shared store: watchers know of the turns up to this number */
@@ -167,6 +168,7 @@ struct handle {
 	int error; /* a refused write's or commit's -errno: sticks */
 	bool wrote; /* and has not committed since */
 	bool append_only; /* a stream, or a document opened so: offsets are ignored */
+	struct doc_seen *seen; /* DOC in a shared store: how it was when this was opened; doc.h */
 	bool timed; /* DOC: utimens came after the last write, and before its commit: */
 	int64_t mtime_ns; /* what it asked for */
 	struct blob *text; /* DOC, STREAM, TRANSCRIPT, CONTROL: this handle's own content */

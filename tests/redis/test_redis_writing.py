@@ -319,6 +319,43 @@ def test_W8__edit_of_what_another_mount_has_changed__ESTALE_and_the_losing_text_
     seen(here / ONE, "the next edit")
 
 
+@pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_TRUNC, os.O_RDWR], ids=["truncated", "in place"])
+def test_W8__thread_json_changed_by_another_mount__ESTALE_and_the_losing_text_is_kept(pair, flags):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    fd = os.open(there / "thread.json", flags)
+    os.ftruncate(fd, 0)
+    write_all(fd, b'{"title":"lost"}')
+    write(here / "thread.json", '{"title":"won"}')
+    with fails(errno.ESTALE):
+        os.close(fd)
+    for thread in (here, there):
+        assert document(thread)["title"] == "won"
+        soon(lambda: [read(thread / n) for n in os.listdir(thread) if ".conflict-" in n] == [b'{"title":"lost"}'])
+    write(there / "thread.json", '{"title":"the next edit"}')
+    assert document(here)["title"] == "the next edit"
+
+
+def test_W8__thread_json_edited_while_others_add_turns_and_we_change_it__no_conflict(pair):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    write(here / "thread.json", '{"title":"old"}')
+    soon(lambda: document(there)["title"] == "old")
+    with opened(there / "thread.json", os.O_RDWR) as fd:
+        say(here, "user", "by the other mount")
+        set_attribute(here / ONE, "key", "value")
+        os.rename(here / ONE, here / "000001-user.md~")
+        os.rename(here / "000001-user.md~", here / ONE)
+        set_attribute(there, "title", "by this mount")
+        write(there / "thread.json", '{"title":"by this mount too"}')
+        write_all(fd, b'{"title":"last"}')
+        os.ftruncate(fd, 16)
+        os.fsync(fd)
+        write_all(fd, b" ")
+    assert document(here)["title"] == "last"
+    assert [n for n in os.listdir(here) if "conflict" in n] == []
+
+
 def test_W8__opened_after_the_change_was_seen__no_conflict(pair):
     a, b = pair
     threads = [a.thread(), seen(b / "thread")]
