@@ -32,8 +32,9 @@ void handle_read(
 		}
 	}
 	fs_lock(fs);
-	CLEAN_BLOB struct blob *text =
-		blob_ref(handle->kind == NODE_FILE ? node->file->content : handle->text);
+	CLEAN_BLOB struct blob *text = blob_ref(handle->kind == NODE_FILE ? node->file->content
+						: handle->shown		  ? handle->shown
+									  : handle->text);
 	fs_unlock(fs);
 	metric_add(&fs->metrics, METRIC_BYTES_READ, reply_slice(req, text, size, offset));
 }

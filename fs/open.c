@@ -97,11 +97,11 @@ static int open_text(struct fs *fs, struct handle *handle)
 		return (handle->flags & O_ACCMODE) == O_WRONLY ? 0 : -EACCES;
 	case NODE_TRANSCRIPT:
 		handle->append_only = writer;
-		if (!writer)
-			return transcript_text(fs, node, &handle->text);
-		return transcript_writable(node) && (handle->flags & O_ACCMODE) == O_WRONLY
-			       ? 0
-			       : -EACCES;
+		if (writer && !transcript_writable(node))
+			return -EACCES;
+		if ((handle->flags & O_ACCMODE) == O_WRONLY)
+			return 0;
+		return transcript_text(fs, node, writer ? &handle->shown : &handle->text);
 	case NODE_BACKUP:
 		return backup_text(fs, node, &handle->text);
 	default:

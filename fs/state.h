@@ -172,6 +172,8 @@ struct handle {
 	bool timed; /* DOC: utimens came after the last write, and before its commit: */
 	int64_t mtime_ns; /* what it asked for */
 	struct blob *text; /* DOC, STREAM, TRANSCRIPT, CONTROL: this handle's own content */
+	struct blob
+		*shown; /* TRANSCRIPT opened for both: what is read, `text` being what is written */
 	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
 	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
 	uint64_t ino; /* STREAM: that turn's */

@@ -645,6 +645,20 @@ def test_M3__time_set_before_close__stays(mnt, thread, set_by):
     assert os.stat(path).st_mtime_ns > when, "written after it was set"
 
 
+def test_M3__closed_in_the_middle__the_rest_completes_it(anythread):
+    path = anythread / "thread.json"
+    shell(f"""(printf '{{'; /bin/echo '"title":'; /bin/echo '"T"}}') > {path}""")
+    assert document(anythread)["title"] == "T"
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    os.write(fd, b'{"title":')
+    for _ in range(2):
+        with fails(errno.EINVAL):
+            os.close(os.dup(fd))
+    with fails(errno.EINVAL):
+        os.close(fd)
+    assert document(anythread)["title"] == "T"
+
+
 def test_M3__opened_to_append__appends_to_what_it_reads(anythread):
     path = anythread / "thread.json"
     with fails(errno.EINVAL):

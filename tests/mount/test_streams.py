@@ -432,6 +432,42 @@ def test_W7__integers_of_any_size__keep_their_digits(anythread):
         write(anythread / "@transcript.jsonl", jsonl({"role": "user", "content": 10**30}), os.O_WRONLY)
 
 
+def test_W7__opened_for_both__reads_what_was_there_and_appends(anythread):
+    say(anythread, "user", "one")
+    with open(anythread / "@transcript.jsonl", "a+", encoding="utf-8") as file:
+        file.seek(0)
+        assert [json.loads(line)["content"] for line in file] == ["one"]
+        file.write(jsonl({"role": "assistant", "content": "two"}))
+    assert [t["content"] for t in transcript(anythread)] == ["one", "two"]
+    with fails(errno.EACCES):
+        os.close(os.open(anythread / "@transcript.md", os.O_RDWR))
+
+
+@pytest.mark.parametrize("pieces", [
+    ('{"role":"user",', '"content":"x"}'), ('{"role":"user","content":"x"}\n{"role":', '"user","content":"y"}')])
+def test_W7__closed_in_the_middle_of_a_line__the_rest_completes_it(anythread, pieces):
+    """(a; b) > @transcript.jsonl: what a leaves is no JSON yet, which its exit tells nobody."""
+    with opened(anythread / "@transcript.jsonl", os.O_WRONLY) as fd:
+        os.write(fd, pieces[0].encode())
+        with fails(errno.EINVAL):
+            os.close(os.dup(fd))
+        assert turns(anythread) == []
+        os.write(fd, pieces[1].encode())
+    assert [t for _, t in turns(anythread)] == [b"x", b"y"][:"".join(pieces).count("role")]
+
+
+def test_W7__bad_line_before_good_ones__each_close_is_EINVAL(anythread):
+    fd = os.open(anythread / "@transcript.jsonl", os.O_WRONLY)
+    os.write(fd, b"no json\n")
+    for _ in range(2):
+        with fails(errno.EINVAL):
+            os.close(os.dup(fd))
+    os.write(fd, jsonl({"role": "user", "content": "x"}).encode())
+    with fails(errno.EINVAL):
+        os.close(fd)
+    assert turns(anythread) == []
+
+
 def test_W7__not_utf8__EINVAL(anythread):
     fd = os.open(anythread / "@transcript.jsonl", os.O_WRONLY)
     os.write(fd, b'{"role":"user","content":"\xff"}\n')
