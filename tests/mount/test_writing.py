@@ -283,6 +283,33 @@ def test_W2__close_of_role_has_returned__ls_stat_and_document_show_the_turn(anyt
         assert document(anythread)["turn_count"] == i
 
 
+@pytest.mark.parametrize("way", ["stored by rename", "written over", "removed"])
+def test_W2__changed_while_a_listing_goes_on__is_what_it_is_now(anymnt, anythread, way):
+    """find -exec sed -i: what is listed after a change, from before it, must not be believed again."""
+    names = [f"file-{i:04}" for i in range(600)]
+    write(anythread / "@transcript.jsonl", '{"role":"user","content":"x"}\n', os.O_WRONLY)
+    for name in names:
+        write(anythread / name, b"old")
+    changed = names[1::3]
+    with os.scandir(anythread) as listing:
+        next(listing)
+        for name in changed:
+            if way == "removed":
+                os.unlink(anythread / name)
+            elif way == "written over":
+                write(anythread / name, b"longer")
+            else:
+                write(anythread / "new", b"longer")
+                os.rename(anythread / "new", anythread / name)
+        assert sum(1 for _ in listing) >= 600 - len(changed)
+    for name in changed:
+        assert os.path.exists(anythread / name) == (way != "removed")
+        if way != "removed":
+            assert (os.stat(anythread / name).st_size, read(anythread / name)) == (6, b"longer")
+        else:
+            write(anythread / name, b"again", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
 def test_W2__open_directory__lists_anew_after_rewind(anythread):
     with opened(anythread, os.O_RDONLY | os.O_DIRECTORY) as fd:
         assert os.listdir(fd) == ["thread.json"]
