@@ -17,7 +17,7 @@ struct doc_seen {
 };
 
 struct doc_ours {
-	unsigned under_way;
+	bool under_way; /* one at a time, so that they are noted in their order */
 	unsigned count;
 	uint64_t own[STEPS]; /* oldest first; only changes of ours lead from one to the next */
 };
@@ -49,14 +49,15 @@ int doc_see(struct fs *fs, struct thread *thread, struct doc_seen **ret)
 	return seen ? 0 : -ENOMEM;
 }
 
-/* fs->lock held. */
+/* The store refuses what is not made of the newest, so `to` may have been changed since by us. */
 static bool ours_lead(const struct doc_ours *ours, uint64_t from, uint64_t to)
 {
-	if (!ours || !ours->count || ours->own[ours->count - 1] != to)
-		return false;
-	for (unsigned i = 0; i < ours->count; i++)
-		if (ours->own[i] == from)
+	bool begun = false;
+	for (unsigned i = 0; ours && i < ours->count; i++) {
+		begun = begun || ours->own[i] == from;
+		if (begun && ours->own[i] == to)
 			return true;
+	}
 	return false;
 }
 
@@ -84,30 +85,26 @@ void doc_step_begin(
 	fs_lock(fs);
 	if (!thread->doc_ours)
 		thread->doc_ours = calloc(1, sizeof *thread->doc_ours);
+	while (thread->doc_ours && thread->doc_ours->under_way)
+		pthread_cond_wait(&fs->idle, &fs->lock);
 	step->counted = thread->doc_ours;
 	if (step->counted)
-		thread->doc_ours->under_way++;
+		thread->doc_ours->under_way = true;
 	fs_unlock(fs);
 }
 
-/* Two steps may end in the other order than they were made. fs->lock held. */
+/* fs->lock held. */
 static void step_note(struct doc_ours *ours, uint64_t from, uint64_t to)
 {
-	bool follows = ours->count && ours->own[ours->count - 1] == from;
-	bool precedes = ours->count && ours->own[0] == to;
-	if (!follows && !precedes) {
+	if (!ours->count || ours->own[ours->count - 1] != from) {
 		ours->own[0] = from;
 		ours->count = 1;
-		follows = true;
 	}
 	if (ours->count == STEPS) {
 		memmove(ours->own, ours->own + 1, (STEPS - 1) * sizeof ours->own[0]);
 		ours->count--;
 	}
-	if (!follows)
-		memmove(ours->own + 1, ours->own, ours->count * sizeof ours->own[0]);
-	ours->own[follows ? ours->count : 0] = follows ? to : from;
-	ours->count++;
+	ours->own[ours->count++] = to;
 }
 
 void doc_step_end(struct fs *fs, struct thread *thread, struct doc_edit *edit,
@@ -119,7 +116,7 @@ void doc_step_end(struct fs *fs, struct thread *thread, struct doc_edit *edit,
 	fs_lock(fs);
 	if (!rc && to != step->from)
 		step_note(thread->doc_ours, step->from, to);
-	thread->doc_ours->under_way--;
+	thread->doc_ours->under_way = false;
 	pthread_cond_broadcast(&fs->idle);
 	fs_unlock(fs);
 }

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import struct
+import threading
 import time
 
 import pytest
@@ -643,6 +644,28 @@ def test_M3__time_set_before_close__stays(mnt, thread, set_by):
         os.utime(fd, ns=(when, when))
         os.write(fd, b'{"title":"U"}')
     assert os.stat(path).st_mtime_ns > when, "written after it was set"
+
+
+@pytest.mark.parametrize("how", ["written", "attribute"])
+def test_M3__first_said_by_several_at_once__each_is_taken(anymnt, how):
+    for i in range(30):
+        thread = anymnt.thread(f"t{i}")
+        start, results = threading.Barrier(4), []
+
+        def say_something(n, thread=thread, start=start, results=results):
+            start.wait()
+            if how == "written":
+                results.append(outcome(set_document, thread, {"title": str(n)}))
+            else:
+                results.append(outcome(set_attribute, thread, f"key{n}", str(n)))
+
+        writers = [threading.Thread(target=say_something, args=(n,)) for n in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert results == [0] * 4
+        assert how == "written" or len(attributes(thread)) == 4
 
 
 def test_M3__closed_in_the_middle__the_rest_completes_it(anythread):
