@@ -157,7 +157,7 @@ struct thread_change {
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns, created_ns, ttl_ms;
 	struct {
-		uint64_t expect; /* with SET_DOC: as in struct change; ANY to not care */
+		uint64_t expect; /* with SET_DOC: as in struct change, but ESTALE in any case */
 		struct blob *text; /* borrowed; NULL: none */
 		uint32_t flags, mode, uid, gid;
 		int64_t mtime_ns;

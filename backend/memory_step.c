@@ -16,7 +16,7 @@ int step_expect_file(uint64_t expect, const struct memory_file *file)
 static int set_doc(struct step *s, const struct thread_change *change)
 {
 	if (change->set & SET_DOC) {
-		int r = rules_expect(change->doc.expect, s->info.doc.revision);
+		int r = rules_expect_doc(change->doc.expect, s->info.doc.revision);
 		if (r < 0)
 			return r;
 		blob_unref(s->doc);

@@ -13,6 +13,11 @@ int rules_expect(uint64_t expect, uint64_t revision)
 	return revision == expect ? 0 : -ESTALE;
 }
 
+int rules_expect_doc(uint64_t expect, uint64_t revision)
+{
+	return rules_expect(expect, revision) < 0 ? -ESTALE : 0;
+}
+
 int64_t rules_deadline(int64_t now_ms, int64_t ttl_ms)
 {
 	int64_t deadline;

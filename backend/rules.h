@@ -7,6 +7,9 @@
  */
 int rules_expect(uint64_t expect, uint64_t revision);
 
+/* The same of a thread's document, of which there is but one name: 0 or -ESTALE. */
+int rules_expect_doc(uint64_t expect, uint64_t revision);
+
 /* The deadline of a thread that is renewed at `now_ms`. */
 int64_t rules_deadline(int64_t now_ms, int64_t ttl_ms);
 

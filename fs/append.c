@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <utlist.h>
 
 enum { RETRIES = 64 };
 
@@ -89,17 +90,57 @@ static int append_numbered(struct fs *fs, struct thread *thread, struct turn_new
 	return rc;
 }
 
+/* A number being picked, with the files in mind that were open when it began. */
+struct append_call {
+	struct append_call *prev, *next;
+	uint64_t number;
+};
+
+static uint32_t append_begin(struct fs *fs, struct thread *thread, struct append_call *call)
+{
+	fs_lock(fs);
+	call->number = ++thread->appends_begun;
+	DL_APPEND(thread->appends, call);
+	uint32_t drafts = file_highest_draft(thread);
+	fs_unlock(fs);
+	return drafts;
+}
+
+static void append_end(struct fs *fs, struct thread *thread, struct append_call *call)
+{
+	fs_lock(fs);
+	DL_DELETE(thread->appends, call);
+	thread->appends_ended++;
+	pthread_cond_broadcast(&fs->idle);
+	fs_unlock(fs);
+}
+
+uint64_t append_mark(const struct thread *thread)
+{
+	return thread->appends_ended;
+}
+
+bool append_settle(struct fs *fs, struct thread *thread, uint64_t mark)
+{
+	uint64_t last = thread->appends_begun;
+	while (thread->appends && thread->appends->number <= last)
+		pthread_cond_wait(&fs->idle, &fs->lock);
+	return thread->appends_ended != mark;
+}
+
 /* `taken`: how many numbers behind the last one others have claimed, as it turned out. */
 static int append_once(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,
 	uint32_t taken, unsigned flags, struct thread_info *info, uint32_t *ret_first)
 {
-	uint32_t drafts = file_highest_draft(fs, thread);
-	if (thread->doc_flags || drafts)
-		return append_numbered(
-			fs, thread, turns, count, drafts, taken, flags, info, ret_first);
+	struct append_call call;
+	uint32_t drafts = append_begin(fs, thread, &call);
 	struct thread_change change = change_now(fs);
-	return store_append(
-		fs->store, thread_ref(thread), &change, turns, count, flags, info, ret_first);
+	int rc = thread->doc_flags || drafts ? append_numbered(fs, thread, turns, count, drafts,
+						       taken, flags, info, ret_first)
+					     : store_append(fs->store, thread_ref(thread), &change,
+						       turns, count, flags, info, ret_first);
+	append_end(fs, thread, &call);
+	return rc;
 }
 
 int append_turns(struct fs *fs, struct thread *thread, struct turn_new *turns, size_t count,

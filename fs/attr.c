@@ -71,8 +71,8 @@ void attr_file(struct fs *fs, const struct file_info *info, struct stat *ret)
 
 void attr_doc(struct fs *fs, const struct thread_info *info, uint64_t size, struct stat *ret)
 {
-	fill(fs, ret, info->doc.ino, S_IFREG, info->doc.mode, info->doc.uid, info->doc.gid, size,
-		info->doc.mtime_ns, info->doc.ctime_ns);
+	fill(fs, ret, ino_of_doc(info->doc.ino), S_IFREG, info->doc.mode, info->doc.uid,
+		info->doc.gid, size, info->doc.mtime_ns, info->doc.ctime_ns);
 }
 
 void attr_stream(struct fs *fs, const struct node *node, uint64_t size, struct stat *ret)

@@ -127,7 +127,7 @@ static int doc_read(struct fs *fs, struct backup_copy *copy, struct thread *thre
 		blob_unref(text);
 		return -ENOMEM;
 	}
-	file->ino = copy->info.doc.ino;
+	file->ino = ino_of_doc(copy->info.doc.ino);
 	file->size = blob_size(text);
 	file->mode = copy->info.doc.mode;
 	file->uid = copy->info.doc.uid;

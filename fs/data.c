@@ -32,8 +32,9 @@ void handle_read(
 		}
 	}
 	fs_lock(fs);
-	CLEAN_BLOB struct blob *text =
-		blob_ref(handle->kind == NODE_FILE ? node->file->content : handle->text);
+	CLEAN_BLOB struct blob *text = blob_ref(handle->kind == NODE_FILE ? node->file->content
+						: handle->shown		  ? handle->shown
+									  : handle->text);
 	fs_unlock(fs);
 	metric_add(&fs->metrics, METRIC_BYTES_READ, reply_slice(req, text, size, offset));
 }
@@ -95,8 +96,10 @@ static int write_text(
 	fs_lock(fs);
 	size_t at = handle->append_only ? blob_size(handle->text) : (size_t)offset;
 	int rc = blob_write(&handle->text, at, data, size);
-	if (!rc)
+	if (!rc) {
 		handle_wrote(handle, true);
+		handle->timed = false;
+	}
 	fs_unlock(fs);
 	return rc;
 }

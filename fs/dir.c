@@ -43,6 +43,7 @@ struct dir {
 	pthread_mutex_t lock; /* guards what is below; a handle may be read by several threads */
 	bool filled;
 	struct dir_entry *entries; /* THREAD, .turnfs: the snapshot, by ino */
+	uint64_t revision; /* THREAD: of the thread as we knew it when the snapshot began */
 	size_t count, capacity;
 	struct thread_page page; /* ROOT: the page read last, after gen `page_after` */
 	uint64_t page_after;
@@ -226,6 +227,7 @@ static int snapshot(struct fs *fs, struct dir *dir, struct thread *thread)
 {
 	char after[STORE_NAME_MAX + 1] = "";
 	bool backup = thread->view == THREAD_VIEW_BACKUP;
+	dir->revision = thread->revision;
 	int rc = backup ? backup_each(fs, thread, backup_add, dir) : drafts_add(fs, dir, thread);
 	size_t ours = dir->count;
 	for (bool more = !backup; more && !rc;) {
@@ -297,12 +299,19 @@ static bool fill(struct filling *f, const char *name, uint64_t ino, mode_t type,
 	return fill_at(f, name, ino, type, order + COOKIE_DOTDOT, entry);
 }
 
-/* The node and attributes that readdirplus hands out with a name; false: only the name. */
-static bool entry_of(struct fs *fs, struct thread *thread, const struct dir_entry *e,
+/*
+ * The node and attributes that readdirplus hands out with a name; false: only the name. That is all
+ * there is to say once the thread has changed: a file may be gone or replaced since the snapshot,
+ * and the kernel, which has been told so already, would believe in it again.
+ */
+static bool entry_of(struct fs *fs, const struct dir *dir, const struct dir_entry *e,
 	struct node **ret_node, struct fuse_entry_param *ret)
 {
 	memset(ret, 0, sizeof *ret);
+	struct thread *thread = (struct thread *)dir->node;
 	struct node *node = NULL;
+	if (e->info && thread->revision != dir->revision)
+		return false;
 	if (e->info && e->info->revision == STORE_REVISION_NONE)
 		return false; /* damaged: its size is not known, and a lookup says EIO (F7) */
 	if (!e->info) {
@@ -354,11 +363,11 @@ static bool enough_nodes(struct fs *fs)
 	return enough;
 }
 
-static bool fill_file(struct filling *f, struct thread *thread, const struct dir_entry *e)
+static bool fill_file(struct filling *f, const struct dir *dir, const struct dir_entry *e)
 {
 	struct fuse_entry_param entry;
 	struct node *node = NULL;
-	if (!f->plus || enough_nodes(f->fs) || !entry_of(f->fs, thread, e, &node, &entry))
+	if (!f->plus || enough_nodes(f->fs) || !entry_of(f->fs, dir, e, &node, &entry))
 		return fill(f, e->name, e->ino, S_IFREG, e->order, NULL);
 	bool filled = fill(f, e->name, e->ino, S_IFREG, e->order, &entry);
 	fs_lock(f->fs);
@@ -381,7 +390,7 @@ static int fill_entries(struct filling *f, struct dir *dir, uint64_t after)
 		const struct dir_entry *e = &dir->entries[i];
 		if (e->order <= after)
 			continue;
-		bool filled = thread ? fill_file(f, thread, e)
+		bool filled = thread ? fill_file(f, dir, e)
 				     : fill(f, e->name, e->ino, e->is_dir ? S_IFDIR : S_IFREG,
 					       e->order, NULL);
 		if (!filled)

@@ -22,13 +22,18 @@ int doc_text(struct fs *fs, struct thread *thread, struct blob **ret);
 /* Its exact size, and the thread as it was then. 0 or -errno. */
 int doc_size(struct fs *fs, struct thread *thread, struct thread_info *ret, uint64_t *ret_size);
 
+/* How it was when an edit of it began; below. */
+struct doc_seen;
+
 /*
  * Takes a whole new thread.json (M3). `source`, if not NULL, is the file that was renamed over it:
- * its mode, owner and time become thread.json's, and if it has a name it is removed in the same
- * step. 0; -EBADMSG: no JSON object, or a member of the wrong kind; else the store's.
+ * its mode and owner become thread.json's, and if it has a name it is removed in the same step.
+ * `mtime_ns`: thread.json's time, NULL: now. 0; -EBADMSG: no JSON object, or a member of the wrong
+ * kind; -ESTALE: another mount has changed the own keys since they were `seen` (NULL: never mind),
+ * and the text is kept as an attachment; else the store's.
  */
-int doc_write(
-	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source);
+int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
+	const struct file_info *source, const int64_t *mtime_ns, const struct doc_seen *seen);
 
 /* The document opened for a change that is to go along with others of the same thread. */
 struct doc_edit {
@@ -77,3 +82,24 @@ bool doc_key_reserved(const char *key);
 
 /* Keys that every thread.json has; null there is the same as never said. */
 bool doc_key_usual(const char *key);
+
+/*
+ * The thread's own keys as they were when an edit of thread.json began (W8), and which changes of
+ * them since were this mount's: doc_lineage.c. Only in a store that others write to; else *ret is
+ * NULL, and the rest does nothing. 0 or -errno.
+ */
+int doc_see(struct fs *fs, struct thread *thread, struct doc_seen **ret);
+
+/* Whether another mount has changed them since. Waits for changes of ours that are under way. */
+bool doc_overtaken(
+	struct fs *fs, struct thread *thread, struct doc_edit *edit, const struct doc_seen *seen);
+
+/* Around a change of them: from what `edit` has to what it has then. `rc`: what came of it. */
+struct doc_step {
+	uint64_t from;
+	bool counted;
+};
+void doc_step_begin(
+	struct fs *fs, struct thread *thread, struct doc_edit *edit, struct doc_step *step);
+void doc_step_end(struct fs *fs, struct thread *thread, struct doc_edit *edit,
+	const struct doc_step *step, int rc);

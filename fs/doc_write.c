@@ -1,6 +1,7 @@
 /* thread.json, writing: a whole new text becomes own keys, turns' metadata, ttl and time (M3). */
 #include "doc.h"
 
+#include "conflict.h"
 #include "entry.h"
 #include "expiry.h"
 #include "file.h"
@@ -60,12 +61,13 @@ static int take_own(struct writing *w)
 	json_object_foreach(w->doc, key,
 		value) if (!doc_key_reserved(key) && !(doc_key_usual(key) && json_is_null(value)))
 		json_object_set(own, key, value);
-	if (!json_equal(own, doc_own(&w->edit))) {
+	bool deep = json_too_deep(own);
+	if (!deep && !json_equal(own, doc_own(&w->edit))) {
 		json_object_set(w->edit.root, "own", own);
 		w->edit.changed = true;
 	}
 	json_decref(own);
-	return 0;
+	return deep ? -EBADMSG : 0;
 }
 
 static int take_times(struct writing *w)
@@ -115,9 +117,7 @@ static int take_turn(struct writing *w, uint32_t number, json_t *value)
 	}
 	if (rc < 0)
 		return rc;
-	bool same = blob_size(info.meta) == blob_size(meta) &&
-		    !memcmp(blob_data(info.meta), blob_data(meta), blob_size(meta));
-	if (!same) {
+	if (!blob_equal(info.meta, meta)) {
 		snprintf(w->names[w->count], sizeof w->names[0], "%s", info.name);
 		w->inos[w->count] = info.ino;
 		w->changes[w->count] = (struct change){
@@ -142,7 +142,8 @@ static int turns_by_number(json_t *turns, json_t *ret)
 	{
 		char number[16];
 		snprintf(number, sizeof number, "%u", turn_number(key));
-		if (!turn_number(key) || !(json_is_object(value) || json_is_null(value)))
+		if (!turn_number(key) || !(json_is_object(value) || json_is_null(value)) ||
+			json_too_deep(value))
 			return -EBADMSG;
 		if (json_object_set(ret, number, value) < 0)
 			return -ENOMEM;
@@ -178,14 +179,13 @@ static int take_turns(struct writing *w)
 	return 0;
 }
 
-/* The file renamed over thread.json gives its mode, owner and time, and goes. */
+/* The file renamed over thread.json gives its mode and owner, and goes. */
 static int take_source(struct writing *w, const struct file_info *source)
 {
 	struct thread_change *t = &w->thread_change;
 	t->doc.mode = source->mode;
 	t->doc.uid = source->uid;
 	t->doc.gid = source->gid;
-	t->doc.mtime_ns = source->mtime_ns;
 	t->set |= SET_DOC_MODE | SET_DOC_OWNER;
 	if (!source->name[0])
 		return 0;
@@ -217,15 +217,22 @@ static void tell_open_files(struct writing *w)
 }
 
 static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
-	const struct file_info *source, struct thread_info *info)
+	const struct file_info *source, const int64_t *mtime_ns, const struct doc_seen *seen,
+	bool *ret_overtaken, struct thread_info *info)
 {
 	int64_t now = fs_now_ns(fs);
 	struct writing w = {.fs = fs, .thread = thread, .doc = doc};
 	w.thread_change = (struct thread_change){.set = SET_MTIME | SET_DOC_MTIME,
 		.time_ns = now,
 		.mtime_ns = now,
-		.doc.mtime_ns = now};
+		.doc.mtime_ns = mtime_ns ? *mtime_ns : now};
 	int rc = doc_edit_load(fs, thread, &w.edit);
+	if (!rc && (*ret_overtaken = doc_overtaken(fs, thread, &w.edit, seen)))
+		rc = -ESTALE;
+	struct doc_step step;
+	bool begun = !rc;
+	if (begun)
+		doc_step_begin(fs, thread, &w.edit, &step);
 	if (!rc)
 		rc = take_own(&w);
 	if (!rc)
@@ -249,6 +256,8 @@ static int write_once(struct fs *fs, struct thread *thread, json_t *doc,
 		tell_open_files(&w);
 		fs_unlock(fs);
 	}
+	if (begun)
+		doc_step_end(fs, thread, &w.edit, &step, rc);
 	writing_done(&w);
 	return rc;
 }
@@ -318,8 +327,17 @@ int doc_settle(struct fs *fs, struct thread *thread, uint32_t number)
 	return rc;
 }
 
-int doc_write(
-	struct fs *fs, struct thread *thread, struct blob *text, const struct file_info *source)
+static void keep_losing(struct fs *fs, struct thread *thread, struct blob *text)
+{
+	struct thread_info info;
+	if (store_thread_stat(fs->store, thread_ref(thread), &info) < 0)
+		return;
+	struct file_info as = {.mode = info.doc.mode, .uid = info.doc.uid, .gid = info.doc.gid};
+	conflict_keep(fs, thread, ENTRY_DOC, &as, text);
+}
+
+int doc_write(struct fs *fs, struct thread *thread, struct blob *text,
+	const struct file_info *source, const int64_t *mtime_ns, const struct doc_seen *seen)
 {
 	json_begin();
 	json_auto_t *doc = json_parse(blob_data(text), blob_size(text));
@@ -327,8 +345,11 @@ int doc_write(
 		return json_ran_out() ? -ENOMEM : -EBADMSG;
 	struct thread_info info;
 	int rc = -ESTALE;
-	for (int i = 0; i < RETRIES && rc == -ESTALE; i++)
-		rc = write_once(fs, thread, doc, source, &info);
+	bool lost = false;
+	for (int i = 0; i < RETRIES && rc == -ESTALE && !lost; i++)
+		rc = write_once(fs, thread, doc, source, mtime_ns, seen, &lost, &info);
+	if (lost)
+		keep_losing(fs, thread, text);
 	fs_commit_ended(fs, rc == -EBADMSG ? 0 : rc);
 	if (!rc && info.doc.flags & DOC_PENDING)
 		rc = doc_settle(fs, thread, 0);

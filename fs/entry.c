@@ -18,14 +18,14 @@
 #include <utlist.h>
 
 /* thread.json after an unlink, or before anything was said: to create it is to show it. */
-static int make_doc(struct fs *fs, struct thread *thread, struct node **ret)
+static int make_doc(struct fs *fs, struct thread *thread, bool exclusive, struct node **ret)
 {
 	fs_lock(fs);
 	bool makeable = entry_doc_hidden(thread) || !thread->doc_said;
 	thread->doc_hidden = 0;
 	fs_unlock(fs);
-	if (!makeable)
-		return -EEXIST;
+	if (!makeable) /* somebody has said something since its LOOKUP; ESTALE: look again */
+		return exclusive ? -EEXIST : -ESTALE;
 	return entry_find(fs, thread, ENTRY_DOC, ret);
 }
 
@@ -40,7 +40,7 @@ int entry_make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (rc < 0)
 		return rc;
 	if (!strcmp(name, ENTRY_DOC))
-		return make_doc(fs, thread, ret);
+		return make_doc(fs, thread, exclusive, ret);
 	return file_make(fs, thread, name, mode, exclusive, fuse_req_ctx(req), ret);
 }
 

@@ -2,6 +2,7 @@
  */
 #include "file.h"
 
+#include "append.h"
 #include "attr.h"
 #include "base/log.h"
 #include "base/name.h"
@@ -67,16 +68,14 @@ struct file *file_draft(struct thread *thread, const char *name)
 	return NULL;
 }
 
-uint32_t file_highest_draft(struct fs *fs, struct thread *thread)
+uint32_t file_highest_draft(const struct thread *thread)
 {
 	uint32_t highest = 0, number;
-	struct file *file;
-	fs_lock(fs);
+	const struct file *file;
 	LL_FOREACH(thread->files, file)
 	if (file->draft && !file->unlinked && name_turn_parse(file->node->name, &number, NULL) &&
 		number > highest)
 		highest = number;
-	fs_unlock(fs);
 	return highest;
 }
 
@@ -418,12 +417,29 @@ int file_number_free(struct fs *fs, struct thread *thread, const char *name, con
 	return taken ? -EEXIST : 0;
 }
 
+/* Whether a turn was added under the number meanwhile. -ESTALE: by this very name; look it up. */
+static int number_taken(struct fs *fs, struct thread *thread, const char *name)
+{
+	struct file_info info;
+	uint32_t number;
+	name_turn_parse(name, &number, NULL);
+	int rc = store_turn_stat(fs->store, thread_ref(thread), number, &info);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	rc = strcmp(info.name, name) ? -EEXIST : -ESTALE;
+	file_info_done(&info);
+	return rc;
+}
+
 int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mode, bool exclusive,
 	const struct fuse_ctx *ctx, struct node **ret)
 {
 	int rc = name_file_check(name);
 	if (rc < 0)
 		return rc;
+	fs_lock(fs);
+	uint64_t mark = append_mark(thread);
+	fs_unlock(fs);
 	rc = file_number_free(fs, thread, name, "");
 	if (rc < 0)
 		return rc;
@@ -459,7 +475,16 @@ int file_make(struct fs *fs, struct thread *thread, const char *name, mode_t mod
 		.ctime_ns = now,
 	};
 	node_pin(node);
+	bool appended = name_turn_parse(name, NULL, NULL) && append_settle(fs, thread, mark);
 	fs_unlock(fs);
+	rc = appended ? number_taken(fs, thread, name) : 0;
+	if (rc < 0) {
+		file_unmake(fs, node, false);
+		fs_lock(fs);
+		node_unpin(fs, node);
+		fs_unlock(fs);
+		return rc;
+	}
 	*ret = node;
 	return 0;
 }

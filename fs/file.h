@@ -19,8 +19,8 @@ void file_discard(struct fs *fs, struct node *node);
 /* The uncommitted file of that name in a thread, or NULL. fs->lock is held. */
 struct file *file_draft(struct thread *thread, const char *name);
 
-/* The highest number of a turn among the uncommitted files, 0: none. Takes fs->lock itself. */
-uint32_t file_highest_draft(struct fs *fs, struct thread *thread);
+/* The highest number of a turn among the uncommitted files, 0: none. fs->lock is held. */
+uint32_t file_highest_draft(const struct thread *thread);
 
 /* Waits until nobody else changes the file in the store, and reserves that for us. fs->lock held.
  */

@@ -35,7 +35,8 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 		rc = file_commit(fs, node, durable);
 		break;
 	case NODE_DOC:
-		rc = doc_write(fs, node->thread, handle->text, NULL);
+		rc = doc_write(fs, node->thread, handle->text, NULL,
+			handle->timed ? &handle->mtime_ns : NULL, handle->seen);
 		if (rc == -EBADMSG)
 			rc = -EINVAL;
 		break;
@@ -45,10 +46,14 @@ static int handle_commit(struct fs *fs, struct handle *handle, bool durable)
 	default:
 		rc = transcript_commit(fs, handle, durable);
 	}
+	/* Half a document, closed by one of several that write it, may yet become whole. */
+	bool unfinished = rc == -EINVAL && handle->kind != NODE_FILE;
 	fs_lock(fs);
 	handle_uncount(fs, handle);
+	if (unfinished)
+		handle_wrote(handle, true);
 	fs_unlock(fs);
-	if (rc < 0)
+	if (rc < 0 && !unfinished)
 		handle->error = rc;
 	if (rc < 0 && handle->kind == NODE_FILE)
 		file_revert(fs, node);

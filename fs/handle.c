@@ -46,6 +46,8 @@ void handle_free(struct fs *fs, struct handle *handle)
 	node_unpin(fs, handle->node);
 	fs_unlock(fs);
 	blob_unref(handle->text);
+	blob_unref(handle->shown);
+	free(handle->seen);
 	free(handle);
 }
 

@@ -9,6 +9,7 @@
 #include "notify.h"
 
 #include "base/json.h"
+#include "base/name.h"
 
 #include <string.h>
 #include <sys/xattr.h>
@@ -88,8 +89,7 @@ int meta_load(struct fs *fs, struct node *node, json_t **ret)
 static bool shows_already(const json_t *had, const struct blob *text)
 {
 	CLEAN_BLOB struct blob *shown = json_to_shown(had);
-	if (shown && blob_size(shown) == blob_size(text) &&
-		!memcmp(blob_data(shown), blob_data(text), blob_size(text)))
+	if (shown && blob_equal(shown, text))
 		return true;
 	json_auto_t *value =
 		json_is_string(had) ? NULL : json_parse(blob_data(text), blob_size(text));
@@ -123,6 +123,17 @@ static struct thread_change change_now(struct fs *fs)
 	return (struct thread_change){.set = SET_DOC_MTIME, .time_ns = now, .doc.mtime_ns = now};
 }
 
+/* The same of a file; N3's scratch files move and renew nothing. */
+static struct thread_change file_change_now(struct fs *fs, const char *name, unsigned *ret_flags)
+{
+	if (!name_is_scratch(name)) {
+		*ret_flags = STORE_RENEW;
+		return change_now(fs);
+	}
+	*ret_flags = 0;
+	return (struct thread_change){.time_ns = fs_now_ns(fs)};
+}
+
 static int thread_set_once(struct fs *fs, struct thread *thread, const char *key,
 	struct blob *value, int flags, struct thread_info *info)
 {
@@ -131,6 +142,8 @@ static int thread_set_once(struct fs *fs, struct thread *thread, const char *key
 	int rc = doc_edit_load(fs, thread, &edit);
 	if (rc < 0)
 		return rc;
+	struct doc_step step;
+	doc_step_begin(fs, thread, &edit, &step);
 	rc = object_set(doc_own(&edit), key, value, flags);
 	edit.changed = rc > 0;
 	if (rc > 0)
@@ -139,6 +152,7 @@ static int thread_set_once(struct fs *fs, struct thread *thread, const char *key
 		rc = store_apply(
 			fs->store, thread_ref(thread), &change, NULL, 0, STORE_RENEW, info);
 	bool done = !rc && edit.changed;
+	doc_step_end(fs, thread, &edit, &step, done ? 0 : -ECANCELED);
 	doc_edit_done(&edit);
 	return rc < 0 ? rc : done;
 }
@@ -184,9 +198,10 @@ static int file_set_once(struct fs *fs, struct node *node, const char *key, stru
 			.expect = revision,
 			.set = SET_META,
 			.meta = now};
-		struct thread_change thread = change_now(fs);
-		rc = store_apply(fs->store, thread_ref(node->thread), &thread, &change, 1,
-			STORE_RENEW, info);
+		unsigned renew;
+		struct thread_change thread = file_change_now(fs, name, &renew);
+		rc = store_apply(
+			fs->store, thread_ref(node->thread), &thread, &change, 1, renew, info);
 		if (rc < 0)
 			return rc;
 		*ret_revision = change.ret_revision;

@@ -92,6 +92,7 @@ static void thread_free(struct fs *fs, struct thread *thread)
 		free(thread->id);
 		thread->id = former;
 	}
+	free(thread->doc_ours);
 	free(thread);
 }
 
@@ -164,7 +165,7 @@ void thread_update(struct fs *fs, struct thread *thread, const struct thread_inf
 	thread->gid = info->gid;
 	thread->doc_flags = info->doc.flags;
 	thread->doc_said = info->doc.revision != STORE_REVISION_NONE;
-	thread->doc_ino = info->doc.ino;
+	thread->doc_ino = ino_of_doc(info->doc.ino);
 	if (thread->view == THREAD_VIEW_LIVE && info->mtime_ns > fs->latest.mtime_ns) {
 		fs->latest.gen = info->gen;
 		fs->latest.mtime_ns = info->mtime_ns;

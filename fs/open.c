@@ -58,7 +58,7 @@ static int open_file(struct fs *fs, struct handle *handle)
 		node->used = true;
 	}
 	fs_unlock(fs);
-	bool cut = (handle->flags & O_TRUNC) && handle_is_writer(handle->flags);
+	bool cut = handle->flags & O_TRUNC; /* O_RDONLY too: the kernel has asked for the right */
 	if (rc < 0 || !(cut || fetched_at_open(fs, handle)))
 		return rc;
 	rc = cut ? file_cut(fs, node) : file_load(fs, node);
@@ -71,6 +71,15 @@ static int open_file(struct fs *fs, struct handle *handle)
 	return rc;
 }
 
+static int open_doc(struct fs *fs, struct handle *handle, bool writer)
+{
+	struct thread *thread = handle->node->thread;
+	int rc = writer ? doc_see(fs, thread, &handle->seen) : 0;
+	if (rc < 0 || (writer && (handle->flags & O_TRUNC)))
+		return rc;
+	return doc_text(fs, thread, &handle->text);
+}
+
 /* The text that a handle of its own reads, or edits. */
 static int open_text(struct fs *fs, struct handle *handle)
 {
@@ -80,19 +89,19 @@ static int open_text(struct fs *fs, struct handle *handle)
 		return -ENOENT;
 	switch (handle->kind) {
 	case NODE_DOC:
-		if (writer && (handle->flags & O_TRUNC))
-			return 0;
-		return doc_text(fs, node->thread, &handle->text);
+		/* The kernel's size of a computed file may be that of a moment ago. */
+		handle->append_only = handle->flags & O_APPEND;
+		return open_doc(fs, handle, writer);
 	case NODE_STREAM:
 		handle->append_only = true;
 		return (handle->flags & O_ACCMODE) == O_WRONLY ? 0 : -EACCES;
 	case NODE_TRANSCRIPT:
 		handle->append_only = writer;
-		if (!writer)
-			return transcript_text(fs, node, &handle->text);
-		return transcript_writable(node) && (handle->flags & O_ACCMODE) == O_WRONLY
-			       ? 0
-			       : -EACCES;
+		if (writer && !transcript_writable(node))
+			return -EACCES;
+		if ((handle->flags & O_ACCMODE) == O_WRONLY)
+			return 0;
+		return transcript_text(fs, node, writer ? &handle->shown : &handle->text);
 	case NODE_BACKUP:
 		return backup_text(fs, node, &handle->text);
 	default:

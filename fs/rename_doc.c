@@ -31,7 +31,7 @@ int rename_over_doc(struct renaming *r)
 		bool draft = file->draft;
 		fs_unlock(fs);
 		snprintf(source.name, sizeof source.name, "%s", draft ? "" : r->name);
-		rc = doc_write(fs, r->from, text, &source);
+		rc = doc_write(fs, r->from, text, &source, &source.mtime_ns, NULL);
 	}
 	fs_lock(fs);
 	if (!rc) {

@@ -293,6 +293,20 @@ static int rename_reserved(struct renaming *r)
 	return 0;
 }
 
+/* W5: a claim is of a name, and ends when the file that was to have it has another one or is gone.
+ */
+static void claim_end(
+	struct renaming *r, struct node *node, struct thread *thread, const char *name)
+{
+	fs_lock(r->fs);
+	bool claimed = node && node->file->claimed;
+	if (claimed)
+		node->file->claimed = false;
+	fs_unlock(r->fs);
+	if (claimed)
+		store_unclaim(r->fs->store, thread_ref(thread), name);
+}
+
 int rename_file(struct renaming *r)
 {
 	struct fs *fs = r->fs;
@@ -305,6 +319,10 @@ int rename_file(struct renaming *r)
 	if (rc < 0)
 		return rc;
 	rc = rename_reserved(r);
+	if (!rc) {
+		claim_end(r, r->node, r->from, r->name);
+		claim_end(r, r->victim, r->to, r->new_name);
+	}
 	fs_lock(fs);
 	unreserve(r);
 	fs_unlock(fs);

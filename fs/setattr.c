@@ -8,6 +8,7 @@
 #include "work.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 struct setattr {
 	struct work work;
@@ -21,9 +22,15 @@ struct setattr {
 /* What SETATTR asks for, in the store's terms. */
 static int64_t asked_mtime(struct fs *fs, const struct stat *attr, int to_set)
 {
+	enum { NS = 1000000000 };
+	const int64_t most_s = INT64_MAX / NS - 1;
 	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
 		return fs_now_ns(fs);
-	return attr->st_mtim.tv_sec * INT64_C(1000000000) + attr->st_mtim.tv_nsec;
+	/* Beyond the years 1678 to 2262 it is the last moment there is, as in other filesystems. */
+	int64_t s = attr->st_mtim.tv_sec;
+	if (s > most_s || s < -most_s)
+		return (s > 0 ? most_s : -most_s) * NS;
+	return s * NS + attr->st_mtim.tv_nsec;
 }
 
 struct asked {
@@ -78,6 +85,22 @@ static int set_root(struct fs *fs, const struct asked *asked)
 	return 0;
 }
 
+/*
+ * Programs that copy set the time before they close, which is when thread.json is written: it is
+ * kept for that. fs->lock held.
+ */
+static void doc_timed(struct fs *fs, const struct thread *thread, int64_t mtime_ns)
+{
+	struct handle *handle;
+	DL_FOREACH(fs->handles, handle)
+	{
+		if (handle->kind == NODE_DOC && handle->node->thread == thread && handle->wrote) {
+			handle->timed = true;
+			handle->mtime_ns = mtime_ns;
+		}
+	}
+}
+
 /* T4: utimens of a thread renews it; so does every other change that is committed (T3). */
 static int set_thread(struct fs *fs, struct thread *thread, const struct asked *asked, bool doc)
 {
@@ -102,7 +125,9 @@ static int set_thread(struct fs *fs, struct thread *thread, const struct asked *
 		return rc;
 	fs_lock(fs);
 	thread_update(fs, thread, &info);
-	if (!doc && asked->set & SET_MTIME)
+	if (asked->set & SET_MTIME && doc)
+		doc_timed(fs, thread, asked->mtime_ns);
+	else if (asked->set & SET_MTIME)
 		thread->mtime_set_ns = change.time_ns;
 	fs_unlock(fs);
 	return 0;

@@ -114,9 +114,12 @@ struct thread {
 	struct node *stream; /* of a stream that was closed: for one lookup to come */
 	struct node *transcripts[2]; /* the same of @transcript.md and .jsonl */
 	uint64_t doc_ino;
+	struct doc_ours *doc_ours; /* shared store: how we changed the own keys; doc_lineage.c */
 	uint64_t doc_hidden; /* revision of the thread at which thread.json was unlinked; 0 */
 	int64_t mtime_set_ns; /* when utimens last set its mtime; 0 */
 	uint32_t announced; /* shared store: watchers know of the turns up to this number */
+	struct append_call *appends; /* under way: append.c */
+	uint64_t appends_begun, appends_ended;
 	struct backup_copy *copy; /* in .turnfs/backup: what it shows; backup_copy.h */
 	bool copying; /* one is being taken */
 	struct {
@@ -164,8 +167,13 @@ struct handle {
 	int flags; /* of open() */
 	int error; /* a refused write's or commit's -errno: sticks */
 	bool wrote; /* and has not committed since */
-	bool append_only; /* a stream: offsets are ignored */
+	bool append_only; /* a stream, or a document opened so: offsets are ignored */
+	struct doc_seen *seen; /* DOC in a shared store: how it was when this was opened; doc.h */
+	bool timed; /* DOC: utimens came after the last write, and before its commit: */
+	int64_t mtime_ns; /* what it asked for */
 	struct blob *text; /* DOC, STREAM, TRANSCRIPT, CONTROL: this handle's own content */
+	struct blob
+		*shown; /* TRANSCRIPT opened for both: what is read, `text` being what is written */
 	size_t committed; /* STREAM, TRANSCRIPT: bytes of text that are in turns already */
 	uint32_t number; /* STREAM: of the turn it has become, 0: none yet */
 	uint64_t ino; /* STREAM: that turn's */
@@ -301,3 +309,13 @@ enum {
 #define INO_CONTROL (UINT64_C(1) << 60) /* .turnfs and what is in it */
 #define INO_STREAM (INO_CONTROL | UINT64_C(1) << 59)
 #define INO_TRANSCRIPT (INO_CONTROL | UINT64_C(1) << 58)
+#define INO_DOC (UINT64_C(1) << 57)
+
+/*
+ * thread.json's, from the one the store gave it: behind all files', so that cp, which goes by inode
+ * numbers, copies it last, when no turn that comes moves its time any more.
+ */
+static inline uint64_t ino_of_doc(uint64_t ino)
+{
+	return ino < INO_DOC ? ino | INO_DOC : ino;
+}

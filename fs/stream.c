@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRIES = 32 };
+enum { RETRIES = 32, PAGE = 512 };
 
 struct node *stream_node(struct fs *fs, struct thread *thread, const char *role)
 {
@@ -87,57 +87,151 @@ static bool is_others(struct fs *fs, const struct handle *handle, uint64_t revis
 	return !ours;
 }
 
-/* Later flushes: the same turn, with all that was written, whatever it is called by now. */
-static int stream_complete(struct fs *fs, struct handle *handle, struct blob *text, bool durable)
+/* The turn that a stream has become, where it is now. */
+struct became {
+	struct thread *thread; /* pinned */
+	struct file_info turn;
+	bool replaced; /* another file has its number */
+};
+
+static void became_done(struct fs *fs, struct became *became)
 {
-	struct thread *thread = handle->node->thread;
-	struct thread_info info;
-	struct change change;
-	int64_t now = 0;
-	int rc = -ESTALE;
-	for (int i = 0; i < RETRIES && rc == -ESTALE; i++) {
-		struct file_info turn;
-		rc = store_turn_stat(fs->store, thread_ref(thread), handle->number, &turn);
-		if (rc < 0)
-			break;
-		if (turn.ino != handle->ino || is_others(fs, handle, turn.revision)) {
-			if (turn.ino == handle->ino)
-				conflict_keep(fs, thread, turn.name, &turn, text);
-			file_info_done(&turn);
-			return -ESTALE;
-		}
-		now = fs_now_ns(fs);
-		change = (struct change){
-			.kind = CHANGE_PUT,
-			.name = turn.name,
-			.expect = turn.revision,
-			.set = SET_CONTENT | SET_MTIME,
-			.mtime_ns = now,
-			.content = text,
-		};
-		struct thread_change thread_change = {.set = SET_MTIME | SET_DOC_MTIME,
-			.time_ns = now,
-			.mtime_ns = now,
-			.doc.mtime_ns = now};
-		rc = store_apply(fs->store, thread_ref(thread), &thread_change, &change, 1,
-			STORE_RENEW | STORE_REVIVE | fs_durable(fs) | (durable ? STORE_DURABLE : 0),
-			&info);
-		file_info_done(&turn);
+	fs_lock(fs);
+	node_unpin(fs, &became->thread->node);
+	fs_unlock(fs);
+	file_info_done(&became->turn);
+}
+
+/* Renamed on this mount, perhaps to another thread, it is known by its inode number. */
+static int became_known(struct fs *fs, uint64_t ino, struct became *became)
+{
+	char name[STORE_NAME_MAX + 1];
+	struct node *node;
+	fs_lock(fs);
+	HASH_FIND(hh, fs->files, &ino, sizeof ino, node);
+	if (node) {
+		snprintf(name, sizeof name, "%s", node->name);
+		node_pin(&node->thread->node);
+		node_unpin(fs, &became->thread->node);
+		became->thread = node->thread;
 	}
-	fs_commit_ended(fs, rc);
-	expiry_refused(fs, thread, rc, "a turn");
-	if (rc < 0)
-		return rc;
-	handle->revision = change.ret_revision;
-	expiry_committed(fs, thread, &info, handle->ino);
-	struct node *node = grow_open_file(fs, handle->ino, text, &change, now);
+	fs_unlock(fs);
+	return node ? store_file_stat(fs->store, thread_ref(became->thread), name, &became->turn)
+		    : -ENOENT;
+}
+
+/* What the kernel has forgotten, or another mount has renamed, is looked for in its thread. */
+static int became_listed(struct fs *fs, uint64_t ino, struct became *became)
+{
+	char name[STORE_NAME_MAX + 1] = "";
+	bool found = false;
+	for (bool more = true; more && !found;) {
+		struct file_page page;
+		int rc = store_file_list(
+			fs->store, thread_ref(became->thread), name, PAGE, false, &page);
+		if (rc < 0)
+			return rc;
+		for (size_t i = 0; i < page.count && !found; i++) {
+			found = page.items[i].ino == ino;
+			snprintf(name, sizeof name, "%s", page.items[i].name);
+		}
+		more = page.more && page.count;
+		file_page_done(&page);
+	}
+	return found ? store_file_stat(fs->store, thread_ref(became->thread), name, &became->turn)
+		     : -ENOENT;
+}
+
+/* -ENOENT: it was removed or replaced. became_done() in any case. */
+static int became_find(struct fs *fs, const struct handle *handle, struct became *became)
+{
+	*became = (struct became){.thread = handle->node->thread};
+	fs_lock(fs);
+	node_pin(&became->thread->node);
+	fs_unlock(fs);
+	int rc = store_turn_stat(
+		fs->store, thread_ref(became->thread), handle->number, &became->turn);
+	if (!rc && became->turn.ino != handle->ino) {
+		file_info_done(&became->turn);
+		became->replaced = true;
+		rc = -ENOENT;
+	}
+	if (rc == -ENOENT)
+		rc = became_known(fs, handle->ino, became);
+	if (rc == -ENOENT)
+		rc = became_listed(fs, handle->ino, became);
+	return rc;
+}
+
+/* Tells whoever has it open, and the kernel, of a turn that has grown. */
+static void stream_tell(struct fs *fs, struct handle *handle, struct thread *thread,
+	struct blob *text, const struct change *change)
+{
+	struct node *node = grow_open_file(fs, handle->ino, text, change, change->mtime_ns);
 	if (node)
 		notify_inode(fs, node, true);
 	notify_inode(fs, &thread->node, false);
 	fs_lock(fs);
 	node_unpin(fs, node);
 	fs_unlock(fs);
-	return 0;
+}
+
+/* Writes the text over the turn that was found. 0, -ESTALE: look again, or the store's. */
+static int complete_once(struct fs *fs, struct became *became, struct blob *text, bool durable,
+	struct change *change, struct thread_info *info)
+{
+	bool scratch = name_is_scratch(became->turn.name);
+	int64_t now = fs_now_ns(fs);
+	*change = (struct change){
+		.kind = CHANGE_PUT,
+		.name = became->turn.name,
+		.expect = became->turn.revision,
+		.set = SET_CONTENT | SET_MTIME,
+		.mtime_ns = now,
+		.content = text,
+	};
+	struct thread_change thread_change = {.set = scratch ? 0 : SET_MTIME | SET_DOC_MTIME,
+		.time_ns = now,
+		.mtime_ns = now,
+		.doc.mtime_ns = now};
+	return store_apply(fs->store, thread_ref(became->thread), &thread_change, change, 1,
+		(scratch ? 0 : STORE_RENEW) | STORE_REVIVE | fs_durable(fs) |
+			(durable ? STORE_DURABLE : 0),
+		info);
+}
+
+/* Later flushes: the same turn, with all that was written, whatever it is called by now. */
+static int stream_complete(struct fs *fs, struct handle *handle, struct blob *text, bool durable)
+{
+	struct became became;
+	struct thread_info info;
+	struct change change;
+	int rc = -ESTALE;
+	bool lost = false;
+	for (int i = 0; i < RETRIES && rc == -ESTALE && !lost; i++) {
+		if (i)
+			became_done(fs, &became);
+		rc = became_find(fs, handle, &became);
+		lost = !rc && is_others(fs, handle, became.turn.revision);
+		if (!rc)
+			rc = lost ? -ESTALE
+				  : complete_once(fs, &became, text, durable, &change, &info);
+	}
+	if (lost) {
+		conflict_keep(fs, became.thread, became.turn.name, &became.turn, text);
+	} else {
+		if (rc == -ENOENT && became.replaced)
+			rc = -ESTALE;
+		fs_commit_ended(fs, rc);
+		expiry_refused(fs, became.thread, rc, "a turn");
+	}
+	if (!rc) {
+		handle->revision = change.ret_revision;
+		expiry_committed(fs, became.thread, &info, handle->ino);
+		stream_tell(fs, handle, became.thread, text, &change);
+	}
+	became_done(fs, &became);
+	return rc;
 }
 
 int stream_commit(struct fs *fs, struct handle *handle, bool durable)

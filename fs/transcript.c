@@ -114,9 +114,8 @@ static int title_add(struct fs *fs, struct thread *thread, struct blob **text)
 	int rc = doc_edit_load(fs, thread, &edit);
 	if (rc < 0)
 		return rc;
-	const char *title = json_string_value(json_object_get(doc_own(&edit), "title"));
-	if (!title)
-		title = thread->id->text;
+	const json_t *said = json_object_get(doc_own(&edit), "title");
+	const char *title = json_is_text(said) ? json_string_value(said) : thread->id->text;
 	rc = text_add(text, "# ", 2);
 	if (!rc)
 		rc = text_add(text, title, strcspn(title, "\r\n"));

@@ -54,6 +54,8 @@ static int line_meta(json_t *line, struct blob **ret)
 	json_object_del(meta, "timestamp");
 	if (json_ran_out())
 		return -ENOMEM;
+	if (json_too_deep(meta))
+		return -EINVAL;
 	if (!json_object_size(meta))
 		return 0;
 	*ret = json_text(meta, 0);

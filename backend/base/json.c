@@ -43,12 +43,119 @@ static struct blob *noted(struct blob *made)
 	return made;
 }
 
+/* What a wide integer begins with in memory: two characters that are none (U+FFFF, U+FFFE). */
+#define WIDE "\xef\xbf\xbf\xef\xbf\xbe"
+enum { WIDE_SIZE = sizeof WIDE - 1 };
+
+/* The length of the integer at `text`, without leading zeros; 0: it is none. */
+static size_t integer_size(const char *text, size_t size)
+{
+	size_t at = size && text[0] == '-';
+	if (at == size || text[at] < '1' || text[at] > '9')
+		return 0;
+	while (at < size && text[at] >= '0' && text[at] <= '9')
+		at++;
+	return at;
+}
+
+static bool is_wide(const char *text, size_t size)
+{
+	return size > WIDE_SIZE && !memcmp(text, WIDE, WIDE_SIZE) &&
+	       integer_size(text + WIDE_SIZE, size - WIDE_SIZE) == size - WIDE_SIZE;
+}
+
+bool json_is_text(const json_t *value)
+{
+	return json_is_string(value) &&
+	       !is_wide(json_string_value(value), json_string_length(value));
+}
+
+static size_t string_size(const char *text, size_t size)
+{
+	size_t at = 1;
+	while (at < size && text[at] != '"')
+		at += text[at] == '\\' ? 2 : 1;
+	return at < size ? at + 1 : size;
+}
+
+static size_t number_size(const char *text, size_t size)
+{
+	size_t at = 0;
+	while (at < size && strchr("+-.0123456789Ee", text[at]))
+		at++;
+	return at;
+}
+
+static bool is_key(const char *text, size_t size)
+{
+	size_t at = 0;
+	while (at < size && strchr(" \t\r\n", text[at]))
+		at++;
+	return at < size && text[at] == ':';
+}
+
+/* The text, which has no NUL, with its integers of 19 digits and more as strings; NULL: no JSON. */
+static struct blob *widen(const char *text, size_t size)
+{
+	enum { FITS = 18 };
+	char *widened = NULL;
+	size_t widened_size;
+	FILE *out = open_memstream(&widened, &widened_size);
+	if (!out)
+		return noted(NULL);
+	bool bad = false;
+	for (size_t at = 0, length; at < size; at += length) {
+		const char *from = text + at;
+		length = *from == '"' ? string_size(from, size - at) : number_size(from, size - at);
+		bool wide = length > FITS && *from != '"' && integer_size(from, length) == length;
+		bad = bad || (wide && is_key(from + length, size - at - length));
+		if (!length)
+			length = 1;
+		fputs(wide ? "\"" WIDE : "", out);
+		fwrite(from, 1, length, out);
+		fputs(wide ? "\"" : "", out);
+	}
+	struct blob *made = noted(blob_of_stream(out, &widened, &widened_size));
+	if (!bad)
+		return made;
+	blob_unref(made);
+	return NULL;
+}
+
 json_t *json_parse(const char *text, size_t size)
 {
 	if (memchr(text, '\0', size)) /* jansson 2.14 passes over one behind a number */
 		return NULL;
 	/* It stops at its JSON_PARSER_MAX_DEPTH of 2048 and at anything behind the value. */
-	return json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	json_error_t error;
+	json_t *value = json_loadb(text, size, flags, &error);
+	if (value || json_error_code(&error) != json_error_numeric_overflow)
+		return value;
+	struct blob *wide CLEAN_BLOB = widen(text, size);
+	return wide ? json_loadb(wide->data, wide->size, flags, NULL) : NULL;
+}
+
+static bool deeper_than(const json_t *value, int most)
+{
+	const char *key;
+	size_t i;
+	json_t *member;
+	bool nests = json_is_object(value) || json_is_array(value), deeper = nests && !most;
+	json_object_foreach((json_t *)value, key, member)
+	{
+		deeper = deeper || deeper_than(member, most - 1);
+	}
+	json_array_foreach(value, i, member)
+	{
+		deeper = deeper || deeper_than(member, most - 1);
+	}
+	return deeper;
+}
+
+bool json_too_deep(const json_t *value)
+{
+	return deeper_than(value, JSON_DEPTH_MOST);
 }
 
 static void write_string(FILE *out, const char *text, size_t size)
@@ -71,6 +178,14 @@ static void write_string(FILE *out, const char *text, size_t size)
 			putc_unlocked(c, out);
 	}
 	putc_unlocked('"', out);
+}
+
+static void write_string_value(FILE *out, const char *text, size_t size)
+{
+	if (is_wide(text, size))
+		fwrite(text + WIDE_SIZE, 1, size - WIDE_SIZE, out);
+	else
+		write_string(out, text, size);
 }
 
 /* 17 digits are enough for any double. A real stays one: "2.0", not "2". */
@@ -139,7 +254,7 @@ static void write_value(FILE *out, const json_t *value, unsigned flags, int dept
 	case JSON_ARRAY:
 		return write_array(out, value, flags, depth);
 	case JSON_STRING:
-		return write_string(out, json_string_value(value), json_string_length(value));
+		return write_string_value(out, json_string_value(value), json_string_length(value));
 	case JSON_INTEGER:
 		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		return;
@@ -180,7 +295,7 @@ json_t *json_from_bytes(const char *data, size_t size)
 
 struct blob *json_to_bytes(const json_t *value)
 {
-	if (json_is_string(value))
+	if (json_is_text(value))
 		return noted(blob_new(json_string_value(value), json_string_length(value)));
 	const json_t *text = json_object_size(value) == 1 ? json_object_get(value, "base64") : NULL;
 	if (!json_is_string(text))

@@ -18,6 +18,19 @@ bool json_ran_out(void);
 /* Parses exactly one JSON value; NULL: it is none, or nested too deeply, or json_ran_out(). */
 json_t *json_parse(const char *text, size_t size);
 
+/*
+ * Integers that do not fit 64 bits are kept with all their digits: in memory as a string that no
+ * one else writes, in text and as an attribute as the number. False for these: it is a string.
+ */
+bool json_is_text(const json_t *value);
+
+/*
+ * What people may nest. Below what json_parse() takes, for what is kept is kept, and shown, within
+ * objects of ours.
+ */
+enum { JSON_DEPTH_MOST = 2000 };
+bool json_too_deep(const json_t *value);
+
 enum { JSON_TEXT_INDENT = 1 << 0 }; /* two spaces a level, ends with a newline */
 
 /*

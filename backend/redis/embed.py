@@ -2,19 +2,19 @@
 """Writes Lua scripts into a C header: embed.py HEADER DEPFILE FILE.lua…
 
 FILE.lua becomes `static const char lua_FILE[]`; a line `--@ NAME` in it stands for NAME.lua beside it.
-DEPFILE is told of these, so that the header is made anew when one of them changes.
-Comments and indentation stay: they tell whoever looks at a script on the server what it is."""
+Comments and indentation stay: they tell whoever looks at a script on the server what it is. DEPFILE tells ninja
+which files the header was made of."""
 
 import pathlib
 import sys
 
 header, depfile, *scripts = sys.argv[1:]
-read = []
+read = set()
 out = ["/* Made by embed.py from the Lua scripts beside it. */", "#pragma once", ""]
 
 
 def lines(script):
-    read.append(str(script))
+    read.add(str(script))
     for line in script.read_text().splitlines():
         if line.startswith("--@ "):
             yield from lines(script.with_name(line[4:].strip() + ".lua"))
@@ -30,4 +30,4 @@ for script in map(pathlib.Path, scripts):
     out[-1] += ";"
     out.append("")
 pathlib.Path(header).write_text("\n".join(out))
-pathlib.Path(depfile).write_text(f"{header}: {' '.join(dict.fromkeys(read))}\n")
+pathlib.Path(depfile).write_text(f"{header}: {' '.join(sorted(read))}\n")

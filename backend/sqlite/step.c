@@ -43,7 +43,7 @@ static int set_doc(struct step *step, const struct thread_change *change)
 	struct thread_info *info = &step->info;
 
 	if (change->set & SET_DOC) {
-		int rc = rules_expect(change->doc.expect, info->doc.revision);
+		int rc = rules_expect_doc(change->doc.expect, info->doc.revision);
 
 		if (rc < 0)
 			return rc;

@@ -68,7 +68,7 @@ static void test_M3__document__with_an_old_revision_ESTALE(void **state)
 	assert_int_equal(try_doc(f, &thread, old, "2"), 0);
 	assert_true(thread.doc.revision != old);
 	assert_int_equal(try_doc(f, &thread, old, "3"), -ESTALE);
-	assert_int_equal(try_doc(f, &thread, STORE_REVISION_NONE, "3"), -EEXIST);
+	assert_int_equal(try_doc(f, &thread, STORE_REVISION_NONE, "3"), -ESTALE);
 	assert_doc(f, &thread, "2");
 	assert_int_equal(try_doc(f, &thread, thread.doc.revision, NULL), 0);
 	assert_doc(f, &thread, NULL);

@@ -92,13 +92,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(store_append(fs.store, thread_ref(&thread), NULL, &turn, 1, 0, &info, &first) == 0);
 
 	struct blob *text = blob_new(data, size);
-	int rc = doc_write(&fs, &thread, text, NULL, NULL);
+	int rc = doc_write(&fs, &thread, text, NULL, NULL, NULL);
 	/* ESTALE should not be: a turn that is named twice, see tests/model/test_found.py */
 	CHECK(rc == 0 || rc == -EBADMSG || rc == -ESTALE);
 	blob_unref(text);
 	struct blob *once = read_back(&fs, &thread);
 	/* What it says of itself can be written back and changes nothing. */
-	CHECK(doc_write(&fs, &thread, once, NULL, NULL) == 0);
+	CHECK(doc_write(&fs, &thread, once, NULL, NULL, NULL) == 0);
 	struct blob *twice = read_back(&fs, &thread);
 	struct blob *one = without_times(once), *two = without_times(twice);
 	CHECK(blob_size(one) == blob_size(two) &&

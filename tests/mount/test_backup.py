@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from harness import attributes, document, fails, is_sanitized, is_turn, opened, read, run, say, set_attribute, set_document, wait_until, write
+from harness import (attributes, document, fails, is_sanitized, is_turn, opened, read, run, say, set_attribute,
+                     set_document, shell, wait_until, write)
 
 BACKUP_BIT = 1 << 62
 EXPIRING = int(os.environ.get("TURNFS_TEST_BACKUP_THREADS", "300"))  # 1000 in the big run
@@ -331,6 +332,22 @@ def test_B3__restored_backup__is_the_same(mnt, mount, workshop, tool):
     assert portrait(other.path) == portrait(mnt.path)
     other.remount()
     assert portrait(other.path) == portrait(mnt.path)
+
+
+@pytest.mark.parametrize("copy", [
+    "cp -a {there}/. {back}", "rsync -aX {there}/ {back}", "tar -C {there} --format=posix -c . | tar -C {back} -x",
+    "tar -C {there} --xattrs -c . | tar -C {back} --xattrs -x", "tar -C {there} --format=posix -c . | tar -C {back} --overwrite -x"])
+def test_B3__restored_backup__thread_json_has_its_time_too(mnt, mount, workshop, copy):
+    for i in range(3):
+        furnish(mnt.thread(f"talk{i}"))
+        os.utime(mnt / f"talk{i}" / "thread.json", ns=(10**18 + i, 10**18 + i))
+        os.utime(mnt / f"talk{i}", ns=(10**18 + 10 + i, 10**18 + 10 + i))
+    other = mount(store=workshop.base / "store" / "other.db")
+    for _ in range(2):  # and over itself
+        shell(copy.format(there=backup(mnt), back=other.path))
+        for i in range(3):
+            assert os.stat(other / f"talk{i}" / "thread.json").st_mtime_ns == 10**18 + i
+            assert os.stat(other / f"talk{i}").st_mtime_ns == 10**18 + 10 + i
 
 
 def test_B1__many_readers_and_writers__each_sees_one_version_whole(mnt):

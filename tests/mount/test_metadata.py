@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import struct
+import threading
 import time
 
 import pytest
@@ -328,6 +329,16 @@ def test_M2__utimensat_of_a_turn__is_kept_to_the_nanosecond(mnt, thread, ns):
     assert os.stat(thread / TURN).st_mtime_ns == ns
 
 
+@pytest.mark.parametrize("year", [1500, 2400, 20000])
+def test_M2__time_beyond_what_is_kept__is_the_last_moment_there_is(anythread, year):
+    say(anythread, "user", "x")
+    asked = (year - 1970) * 31556952
+    for path in anythread / TURN, anythread / "thread.json", anythread:
+        os.utime(path, (asked, asked))
+        kept = os.stat(path).st_mtime
+        assert (kept < -9.2e9) if asked < 0 else (kept > 9.2e9)
+
+
 def test_M2__written_turn__has_the_time_of_writing(anythread):
     before = time.time_ns()
     say(anythread, "user", "x")
@@ -447,7 +458,8 @@ def test_M3__thread_that_never_expires__null(anythread):
 
 
 def test_M3__unknown_keys__are_kept(mnt, thread):
-    extra = {"x-vendor": {"deep": [1, 2.5, None, {"ä": "\u2028"}]}, "n": 12345678901234567, "f": 0.1, "": "empty"}
+    extra = {"x-vendor": {"deep": [1, 2.5, None, {"ä": "\u2028"}]}, "n": 12345678901234567, "f": 0.1, "": "empty",
+             "seed": 18446744073709551615, "wide": [-(10**40)]}
     set_document(thread, {"title": "T", **extra})
     mnt.remount()
     doc = document(thread)
@@ -511,6 +523,20 @@ def test_M3__no_json_object_renamed_over_it__EBADMSG_and_nothing_changed(anythre
         os.rename(anythread / "new.json", anythread / "thread.json")
     assert read(anythread / "thread.json") == before
     assert read(anythread / "new.json") == bad
+
+
+@pytest.mark.parametrize("form", [
+    '{"a":%s}', '{"turns":{"000001-user.md":{"a":%s}}}', '{"turns":{"2":{"a":%s}}}'], ids=["own", "turn", "to come"])
+@pytest.mark.parametrize("depth", [1999, 2000, 2046])
+def test_M3__nested_deeply__is_refused_or_reads_back(anythread, form, depth):
+    say(anythread, "user", "x")
+    result = outcome(write, anythread / "thread.json", form % ("[" * depth + "]" * depth))
+    assert result == (errno.EINVAL if depth > 1999 else 0)
+    text = read(anythread / "thread.json")
+    write(anythread / "thread.json", text)
+    say(anythread, "user", "y")
+    set_attribute(anythread, "key", "value")
+    assert (b"[" in read(anythread / "thread.json")) == (result == 0)
 
 
 @pytest.mark.parametrize("bad", BAD_DOCUMENTS[10:], ids=lambda b: repr(b[:20]))
@@ -602,6 +628,76 @@ def test_M3__mtime__is_that_of_its_last_change_or_what_was_set(mnt, thread):
     assert os.stat(path).st_mtime_ns == 10**18 + 3
     set_document(thread, {"title": "T"})
     assert os.stat(path).st_mtime_ns > 10**18 + 3
+
+
+@pytest.mark.parametrize("set_by", ["descriptor", "path"])
+def test_M3__time_set_before_close__stays(mnt, thread, set_by):
+    """cp, tar and install set it while they have the file open; thread.json is written at close."""
+    path, when = thread / "thread.json", 10**18 + 3
+    with opened(path, os.O_WRONLY | os.O_TRUNC) as fd:
+        os.write(fd, b'{"title":"T"}')
+        os.utime(fd if set_by == "descriptor" else path, ns=(when, when))
+    assert (document(thread)["title"], os.stat(path).st_mtime_ns) == ("T", when)
+    mnt.remount()
+    assert os.stat(path).st_mtime_ns == when
+    with opened(path, os.O_WRONLY | os.O_TRUNC) as fd:
+        os.utime(fd, ns=(when, when))
+        os.write(fd, b'{"title":"U"}')
+    assert os.stat(path).st_mtime_ns > when, "written after it was set"
+
+
+@pytest.mark.parametrize("how", ["written", "attribute"])
+def test_M3__first_said_by_several_at_once__each_is_taken(anymnt, how):
+    for i in range(30):
+        thread = anymnt.thread(f"t{i}")
+        start, results = threading.Barrier(4), []
+
+        def say_something(n, thread=thread, start=start, results=results):
+            start.wait()
+            if how == "written":
+                results.append(outcome(set_document, thread, {"title": str(n)}))
+            else:
+                results.append(outcome(set_attribute, thread, f"key{n}", str(n)))
+
+        writers = [threading.Thread(target=say_something, args=(n,)) for n in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert results == [0] * 4
+        assert how == "written" or len(attributes(thread)) == 4
+
+
+def test_M3__closed_in_the_middle__the_rest_completes_it(anythread):
+    path = anythread / "thread.json"
+    shell(f"""(printf '{{'; /bin/echo '"title":'; /bin/echo '"T"}}') > {path}""")
+    assert document(anythread)["title"] == "T"
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    os.write(fd, b'{"title":')
+    for _ in range(2):
+        with fails(errno.EINVAL):
+            os.close(os.dup(fd))
+    with fails(errno.EINVAL):
+        os.close(fd)
+    assert document(anythread)["title"] == "T"
+
+
+def test_M3__opened_to_append__appends_to_what_it_reads(anythread):
+    path = anythread / "thread.json"
+    with fails(errno.EINVAL):
+        write(path, b'{"title":"T"}', os.O_WRONLY | os.O_APPEND)
+    for _ in range(3):
+        write(path, b" \n", os.O_WRONLY | os.O_APPEND)
+        say(anythread, "user", "x")
+
+
+def test_M3__inode_number__is_behind_those_of_all_files(anythread):
+    """cp -a goes by them: a turn copied after thread.json would move its time."""
+    for i in range(3):
+        say(anythread, "user", "x")
+    numbers = {entry.name: entry.inode() for entry in os.scandir(anythread)}
+    assert max(numbers, key=numbers.get) == "thread.json"
+    assert numbers["thread.json"] == os.stat(anythread / "thread.json").st_ino
 
 
 def test_M3__edited_in_place__keeps_what_was_not_touched(anythread):

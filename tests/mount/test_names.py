@@ -22,6 +22,7 @@ from harness import (
     read,
     renameat2,
     say,
+    set_attribute,
     shell,
     turns,
     wait_until,
@@ -317,6 +318,9 @@ def test_N3__scratch_file__neither_renews_nor_moves_mtime(anythread, name):
     os.utime(anythread / name)
     os.truncate(anythread / name, 0)
     assert unmoved(), "attributes"
+    set_attribute(anythread / name, "key", "value")
+    os.removexattr(anythread / name, "user.key")
+    assert unmoved(), "extended attributes"
     os.rename(anythread / name, anythread / ".other")
     assert unmoved(), "rename"
     os.unlink(anythread / ".other")

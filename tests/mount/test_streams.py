@@ -116,6 +116,38 @@ def test_W6__sixteen_writers__each_gets_its_own_turn_and_none_is_lost(anythread)
         assert result == sorted(result), "each writer's turns in its order"
 
 
+def turn_names(thread):
+    return [n for n in os.listdir(thread) if n.endswith(".md")]
+
+
+def test_W5__number_created_while_streams_append__is_the_creators_or_EEXIST(anythread):
+    """Whose exclusive create succeeded has the number: no stream takes it before the close."""
+    stop, refused = threading.Event(), []
+
+    def create():
+        while not stop.is_set():
+            number = max([int(n[:6]) for n in turn_names(anythread)], default=0) + 1
+            try:
+                fd = os.open(anythread / f"{number:06}-tool.md", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            except FileExistsError:
+                continue
+            os.write(fd, b"created")
+            refused.append(outcome(os.close, fd))
+
+    creator = threading.Thread(target=create)
+    creator.start()
+    streams = [threading.Thread(target=lambda: [say(anythread, "user", "x") for _ in range(150)]) for _ in range(3)]
+    for stream in streams:
+        stream.start()
+    for stream in streams:
+        stream.join()
+    stop.set()
+    creator.join()
+    assert set(refused) <= {0}
+    numbers = [n[:6] for n in turn_names(anythread)]
+    assert len(set(numbers)) == len(numbers) == 450 + len(refused)
+
+
 def test_W6__two_open_at_once__are_apart(anythread):
     with opened(anythread / "@user", os.O_WRONLY) as one:
         os.write(one, b"one ")
@@ -268,6 +300,32 @@ def test_W6__thread_renamed_or_removed_while_open(anymnt):
     assert os.listdir(anymnt.path) == ["new"]
 
 
+@pytest.mark.parametrize("new", ["000007-tool.md", "note.txt", ".scratch"])
+@pytest.mark.parametrize("across", [False, True], ids=["within", "to another thread"])
+def test_W6__turn_fsynced_and_renamed__closing_completes_it_where_it_is(anymnt, anythread, new, across):
+    into = anymnt.thread("other") if across else anythread
+    with opened(anythread / "@user", os.O_WRONLY) as fd:
+        os.write(fd, b"one")
+        os.fsync(fd)
+        os.rename(anythread / "000001-user.md", into / new)
+        os.write(fd, b", two")
+    assert read(into / new) == b"one, two"
+    assert turns(anythread) == ([(new, b"one, two")] if "tool" in new and not across else [])
+    assert os.stat(into / new).st_size == 8
+
+
+def test_W6__turn_fsynced_and_replaced__closing_overwrites_nothing(anythread):
+    fd = os.open(anythread / "@user", os.O_WRONLY)
+    os.write(fd, b"one")
+    os.fsync(fd)
+    write(anythread / ".new", b"edited")
+    os.rename(anythread / ".new", anythread / "000001-user.md")
+    os.write(fd, b", two")
+    with fails(errno.ESTALE):
+        os.close(fd)
+    assert turns(anythread) == [("000001-user.md", b"edited")]
+
+
 def test_W6__turn_fsynced_and_unlinked__closing_does_not_bring_it_back_twice(anythread):
     fd = os.open(anythread / "@user", os.O_WRONLY)
     os.write(fd, b"one")
@@ -352,6 +410,62 @@ def test_W7__one_bad_line__none_becomes_a_turn_and_close_is_EINVAL(anythread, ba
     assert os.listdir(anythread) == ["thread.json"]
     write(anythread / "@transcript.jsonl", good, os.O_WRONLY)
     assert turns(anythread) == [("000001-user.md", b"good")]
+
+
+@pytest.mark.parametrize("depth", [1999, 2000, 2045, 2047])
+def test_W7__metadata_nested_deeply__is_refused_or_reads_back_in_thread_json(anythread, depth):
+    line = jsonl({"role": "user", "content": "x", "a": 0}).replace("0", "[" * depth + "]" * depth)
+    result = outcome(write, anythread / "@transcript.jsonl", line, os.O_WRONLY)
+    assert result == (errno.EINVAL if depth > 1999 else 0)
+    assert len(turns(anythread)) == (result == 0)
+    write(anythread / "thread.json", read(anythread / "thread.json"))
+
+
+def test_W7__integers_of_any_size__keep_their_digits(anythread):
+    line = {"role": "user", "content": "x", "seed": 18446744073709551615, "n": [-(10**30), 1]}
+    write(anythread / "@transcript.jsonl", jsonl(line), os.O_WRONLY)
+    assert get_attribute(anythread / "000001-user.md", "seed") == b"18446744073709551615"
+    set_attribute(anythread / "000001-user.md", "seed", "18446744073709551615")
+    (read_back,) = transcript(anythread)
+    assert (read_back["seed"], read_back["n"]) == (line["seed"], line["n"])
+    with fails(errno.EINVAL):
+        write(anythread / "@transcript.jsonl", jsonl({"role": "user", "content": 10**30}), os.O_WRONLY)
+
+
+def test_W7__opened_for_both__reads_what_was_there_and_appends(anythread):
+    say(anythread, "user", "one")
+    with open(anythread / "@transcript.jsonl", "a+", encoding="utf-8") as file:
+        file.seek(0)
+        assert [json.loads(line)["content"] for line in file] == ["one"]
+        file.write(jsonl({"role": "assistant", "content": "two"}))
+    assert [t["content"] for t in transcript(anythread)] == ["one", "two"]
+    with fails(errno.EACCES):
+        os.close(os.open(anythread / "@transcript.md", os.O_RDWR))
+
+
+@pytest.mark.parametrize("pieces", [
+    ('{"role":"user",', '"content":"x"}'), ('{"role":"user","content":"x"}\n{"role":', '"user","content":"y"}')])
+def test_W7__closed_in_the_middle_of_a_line__the_rest_completes_it(anythread, pieces):
+    """(a; b) > @transcript.jsonl: what a leaves is no JSON yet, which its exit tells nobody."""
+    with opened(anythread / "@transcript.jsonl", os.O_WRONLY) as fd:
+        os.write(fd, pieces[0].encode())
+        with fails(errno.EINVAL):
+            os.close(os.dup(fd))
+        assert turns(anythread) == []
+        os.write(fd, pieces[1].encode())
+    assert [t for _, t in turns(anythread)] == [b"x", b"y"][:"".join(pieces).count("role")]
+
+
+def test_W7__bad_line_before_good_ones__each_close_is_EINVAL(anythread):
+    fd = os.open(anythread / "@transcript.jsonl", os.O_WRONLY)
+    os.write(fd, b"no json\n")
+    for _ in range(2):
+        with fails(errno.EINVAL):
+            os.close(os.dup(fd))
+    os.write(fd, jsonl({"role": "user", "content": "x"}).encode())
+    with fails(errno.EINVAL):
+        os.close(fd)
+    assert turns(anythread) == []
 
 
 def test_W7__not_utf8__EINVAL(anythread):

@@ -193,6 +193,16 @@ def test_W2__O_TRUNC__empties_at_once_for_all_here(anythread):
         assert read(path) == b"new"
 
 
+def test_W2__O_TRUNC_on_a_reader__cuts_as_other_filesystems_do(anymnt, anythread):
+    write(anythread / "notes.txt", b"long")
+    with opened(anythread / "notes.txt", os.O_RDONLY | os.O_TRUNC) as fd:
+        assert os.fstat(fd).st_size == os.stat(anythread / "notes.txt").st_size == 0
+        assert read(anythread / "notes.txt") == b""
+    assert os.stat(anythread / "notes.txt").st_size == 0
+    write(anythread / "notes.txt", b"new", os.O_WRONLY)
+    assert read(anythread / "notes.txt") == b"new"
+
+
 def test_W2__rename_over_while_open__old_descriptor_reads_on(anythread):
     path = anythread / "000001-user.md"
     write(path, b"old content")
@@ -271,6 +281,33 @@ def test_W2__close_of_role_has_returned__ls_stat_and_document_show_the_turn(anyt
         assert name in os.listdir(anythread)
         assert name in document(anythread)["turns"]
         assert document(anythread)["turn_count"] == i
+
+
+@pytest.mark.parametrize("way", ["stored by rename", "written over", "removed"])
+def test_W2__changed_while_a_listing_goes_on__is_what_it_is_now(anymnt, anythread, way):
+    """find -exec sed -i: what is listed after a change, from before it, must not be believed again."""
+    names = [f"file-{i:04}" for i in range(600)]
+    write(anythread / "@transcript.jsonl", '{"role":"user","content":"x"}\n', os.O_WRONLY)
+    for name in names:
+        write(anythread / name, b"old")
+    changed = names[1::3]
+    with os.scandir(anythread) as listing:
+        next(listing)
+        for name in changed:
+            if way == "removed":
+                os.unlink(anythread / name)
+            elif way == "written over":
+                write(anythread / name, b"longer")
+            else:
+                write(anythread / "new", b"longer")
+                os.rename(anythread / "new", anythread / name)
+        assert sum(1 for _ in listing) >= 600 - len(changed)
+    for name in changed:
+        assert os.path.exists(anythread / name) == (way != "removed")
+        if way != "removed":
+            assert (os.stat(anythread / name).st_size, read(anythread / name)) == (6, b"longer")
+        else:
+            write(anythread / name, b"again", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
 def test_W2__open_directory__lists_anew_after_rewind(anythread):

@@ -119,6 +119,32 @@ def test_W5__closed_with_nothing_or_failed__name_is_free_again(pair):
     seen(here / SEVEN, "by b")
 
 
+@pytest.mark.parametrize("into", ["thread", "other"])
+def test_W5__claimed_and_renamed_before_close__name_is_free_again(pair, into):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    a.thread("other")
+    with opened(here / SEVEN, EXCLUSIVE) as fd:
+        os.rename(here / SEVEN, a / into / "note.txt")
+        write(there / SEVEN, "by b", EXCLUSIVE)
+        write_all(fd, b"renamed")
+    seen(b / into / "note.txt", "renamed")
+    seen(here / SEVEN, "by b")
+
+
+def test_W5__claimed_and_renamed_over__name_is_not_claimed_any_more(pair):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    write(here / "note.txt", "renamed over it")
+    with opened(here / SEVEN, EXCLUSIVE) as fd:
+        os.rename(here / "note.txt", here / SEVEN)
+        os.write(fd, b"of nobody")
+    seen(there / SEVEN, "renamed over it")
+    os.unlink(there / SEVEN)
+    write(there / SEVEN, "by b", EXCLUSIVE)
+    seen(here / SEVEN, "by b")
+
+
 def test_W5__mount_ended_by_SIGTERM__claims_no_more_and_what_was_open_is_committed_empty(pair):
     a, b = pair
     here, there = a.thread(), seen(b / "thread")
@@ -291,6 +317,43 @@ def test_W8__edit_of_what_another_mount_has_changed__ESTALE_and_the_losing_text_
     assert re.fullmatch(r"000001-user\.md\.conflict-\S+", conflicts(here)[0])
     write(there / ONE, "the next edit")
     seen(here / ONE, "the next edit")
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_TRUNC, os.O_RDWR], ids=["truncated", "in place"])
+def test_W8__thread_json_changed_by_another_mount__ESTALE_and_the_losing_text_is_kept(pair, flags):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    fd = os.open(there / "thread.json", flags)
+    os.ftruncate(fd, 0)
+    write_all(fd, b'{"title":"lost"}')
+    write(here / "thread.json", '{"title":"won"}')
+    with fails(errno.ESTALE):
+        os.close(fd)
+    for thread in (here, there):
+        assert document(thread)["title"] == "won"
+        soon(lambda: [read(thread / n) for n in os.listdir(thread) if ".conflict-" in n] == [b'{"title":"lost"}'])
+    write(there / "thread.json", '{"title":"the next edit"}')
+    assert document(here)["title"] == "the next edit"
+
+
+def test_W8__thread_json_edited_while_others_add_turns_and_we_change_it__no_conflict(pair):
+    a, b = pair
+    here, there = a.thread(), seen(b / "thread")
+    write(here / "thread.json", '{"title":"old"}')
+    soon(lambda: document(there)["title"] == "old")
+    with opened(there / "thread.json", os.O_RDWR) as fd:
+        say(here, "user", "by the other mount")
+        set_attribute(here / ONE, "key", "value")
+        os.rename(here / ONE, here / "000001-user.md~")
+        os.rename(here / "000001-user.md~", here / ONE)
+        set_attribute(there, "title", "by this mount")
+        write(there / "thread.json", '{"title":"by this mount too"}')
+        write_all(fd, b'{"title":"last"}')
+        os.ftruncate(fd, 16)
+        os.fsync(fd)
+        write_all(fd, b" ")
+    assert document(here)["title"] == "last"
+    assert [n for n in os.listdir(here) if "conflict" in n] == []
 
 
 def test_W8__opened_after_the_change_was_seen__no_conflict(pair):

@@ -97,8 +97,7 @@ static void test_S3__odd_members__are_shown_as_strings(void **state)
 				      "\"f\":{\"\\u0000\":\"\\ud800\"},\"role\":\"u\",\"content\":"
 				      "\"\",\"timestamp\":\"\"}";
 	static const char meta[] =
-		"{\"a\":\"1e999\",\"b\":\"[18446744073709551616]\",\"c\":\"NaN\",\"d\":\"" FFFD
-		"\","
+		"{\"a\":\"1e999\",\"b\":[18446744073709551616],\"c\":\"NaN\",\"d\":\"" FFFD "\","
 		"\"f\":\"{\\\"\\\\u0000\\\":\\\"\\\\ud800\\\"}\"}";
 	struct row row = {&codec_zen, element, "u", "", meta, true};
 	assert_decoded(&row);

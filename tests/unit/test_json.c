@@ -26,6 +26,34 @@ static void test_M1__numbers__shortest_that_reads_back(void **state)
 		assert_written(rows[i][0], rows[i][1]);
 }
 
+static void test_M1__integers_of_any_size__keep_their_digits(void **state)
+{
+	static const char *const rows[] = {"18446744073709551615", "-9223372036854775809",
+		"[123456789012345678901234567890,\"1234567890123456789\",1.5]",
+		"{\"a\":12345678901234567890,\"b\\\"\":[-12345678901234567890,true]}"};
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_written(rows[i], rows[i]);
+	assert_written("[ 12345678901234567890\n]", "[12345678901234567890]");
+	json_auto_t *value = json_parse(rows[0], strlen(rows[0]));
+	struct blob *shown CLEAN_BLOB = json_to_shown(value);
+	assert_string_equal(shown->data, rows[0]);
+	assert_false(json_is_text(value));
+	assert_null(json_to_bytes(value));
+	assert_written("{\"\uffff\ufffe1\":1}", "{\"\xef\xbf\xbf\xef\xbf\xbe"
+						"1\":1}");
+}
+
+static void test_S3__what_is_no_json_beside_a_wide_integer__is_refused(void **state)
+{
+	static const char *const rows[] = {"{12345678901234567890:1}", "{12345678901234567890 :1}",
+		"[12345678901234567890", "012345678901234567890", "12345678901234567890x",
+		"[12345678901234567890,1e999]", "12345678901234567890 1", "--12345678901234567890",
+		"[12345678901234567890\"a\"]", "[12345678901234567890,\"a]",
+		"x12345678901234567890", "[12345678901234567890,\"\\"};
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_null(json_parse(rows[i], strlen(rows[i])));
+}
+
 static void test_M1__strings__utf8_as_it_is_and_only_needed_escapes(void **state)
 {
 	assert_written("\"\\u00e9\\ud83d\\ude00/\\/\"", "\"é😀//\"");
@@ -67,6 +95,21 @@ static void test_S3__deep_nesting__is_refused(void **state)
 	assert_non_null(value);
 	struct blob *text CLEAN_BLOB = json_text(value, 0);
 	assert_int_equal(text->size, 1000);
+}
+
+static void test_M1__depth__what_people_may_nest_fits_into_objects_of_ours(void **state)
+{
+	static char text[2 * 2050 + 1];
+	static const int depths[] = {1, JSON_DEPTH_MOST, JSON_DEPTH_MOST + 1};
+	for (size_t i = 0; i < COUNT_OF(depths); i++) {
+		memset(text, '[', (size_t)depths[i]);
+		memset(text + depths[i], ']', (size_t)depths[i]);
+		json_auto_t *value = json_parse(text, 2 * (size_t)depths[i]);
+		assert_non_null(value);
+		assert_int_equal(json_too_deep(value), depths[i] > JSON_DEPTH_MOST);
+	}
+	json_auto_t *flat = json_parse("{\"a\":[1,{}]}", 12);
+	assert_false(json_too_deep(flat));
 }
 
 static void test_M1__bytes__utf8_is_a_string_else_base64(void **state)
@@ -115,6 +158,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_M1__numbers__shortest_that_reads_back),
+		cmocka_unit_test(test_M1__integers_of_any_size__keep_their_digits),
+		cmocka_unit_test(test_S3__what_is_no_json_beside_a_wide_integer__is_refused),
+		cmocka_unit_test(test_M1__depth__what_people_may_nest_fits_into_objects_of_ours),
 		cmocka_unit_test(test_M1__strings__utf8_as_it_is_and_only_needed_escapes),
 		cmocka_unit_test(test_M1__order__is_kept_and_the_last_of_two_keys_wins),
 		cmocka_unit_test(test_M3__indent__two_spaces_and_a_newline),

@@ -74,7 +74,7 @@ static int set_doc(struct draft *d, const struct thread_change *change)
 	struct record record;
 	if (!(change->set & SET_DOC))
 		return 0;
-	int r = rules_expect(change->doc.expect, d->image->info.doc.revision);
+	int r = rules_expect_doc(change->doc.expect, d->image->info.doc.revision);
 	if (r < 0)
 		return r;
 	const struct blob *text = change->doc.text;

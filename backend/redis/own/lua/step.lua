@@ -41,7 +41,7 @@ local function step_begin(gen, at)
 	if step.doc ~= '' then
 		local revision = row[DOC_REVISION] ~= '0' and row[DOC_REVISION] or nil
 		local wrong = expected(ARGV[at], revision)
-		if wrong then return nil, wrong end
+		if wrong then return nil, 'ESTALE' end
 		step.doc_text = ARGV[at + 2]
 	end
 	step.revive = not live and not live_other(prefix, row[ID], gen, now)
