@@ -36,8 +36,9 @@ enum {
 };
 
 #define STORE_TTL_NEVER (-1) /* ttl_ms: the thread never expires */
-#define STORE_TTL_MAX_MS (INT64_C(200) * 365 * 24 * 3600 * 1000) /* deadlines fit ns and RFC 3339  \
-								  */
+#define STORE_TTL_MAX_MS                                                                           \
+	(INT64_C(200) * 365 * 24 * 3600 * 1000) /* deadlines fit ns and RFC 3339                   \
+						 */
 #define STORE_DEADLINE_NEVER INT64_MAX /* deadline_ms of such a thread */
 #define STORE_REVISION_NONE UINT64_C(0) /* expect: nothing of that name may be there */
 #define STORE_REVISION_ANY UINT64_MAX /* expect: whatever is there, or nothing */

@@ -20,7 +20,7 @@ struct command {
 };
 
 /*
- * Reads argv[1] and on; --help and --version are every command's. True: go on. False: the command is
- * over, all is said, and *ret_status is its exit status.
+ * Reads argv[1] and on; --help and --version are every command's. True: go on. False: the command
+ * is over, all is said, and *ret_status is its exit status.
  */
 bool command_read(const struct command *command, int argc, char **argv, int *ret_status);
