@@ -325,14 +325,15 @@ class World:
             if not code:
                 self.changed(d.thread)
             return [code]
-        name = next((n for n, f in d.thread.disk.items() if f is d.turn), None)
-        if name is None or number_of(name) != d.number:
-            d.lost = True  # it has been removed, or is another turn by now
+        now = [(t, n) for t in self.model.threads.values() for n, f in t.disk.items() if f is d.turn]
+        if not now:
+            d.lost = True  # it has been removed or replaced
             return [errno.ENOENT, errno.ESTALE]
+        (thread, name), = now  # W6: the same turn, whatever it is called by now
         d.turn.content = d.turn.disk = d.text
         d.turn.mtime = d.turn.disk_mtime = None
         d.turn.emptied = False
-        self.changed(d.thread, d.turn)
+        self.changed(thread, d.turn, scratch=is_scratch(name))
         return [0]
 
     def op_read(self, slot, offset, size):
