@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* jansson often has no way to say that it lacked memory: a key is then just not set. */
 static _Thread_local bool ran_out;
@@ -43,9 +44,12 @@ static struct blob *noted(struct blob *made)
 	return made;
 }
 
-/* What a wide integer begins with in memory: two characters that are none (U+FFFF, U+FFFE). */
+/*
+ * What a wide integer begins with in memory: two characters that are none (U+FFFF, U+FFFE). A
+ * string that looks so is not taken as one (plain_strings()).
+ */
 #define WIDE "\xef\xbf\xbf\xef\xbf\xbe"
-enum { WIDE_SIZE = sizeof WIDE - 1 };
+enum { WIDE_SIZE = sizeof WIDE - 1, FITS = 18 /* digits that any 64 bits have room for */ };
 
 /* The length of the integer at `text`, without leading zeros; 0: it is none. */
 static size_t integer_size(const char *text, size_t size)
@@ -60,7 +64,7 @@ static size_t integer_size(const char *text, size_t size)
 
 static bool is_wide(const char *text, size_t size)
 {
-	return size > WIDE_SIZE && !memcmp(text, WIDE, WIDE_SIZE) &&
+	return size > WIDE_SIZE + FITS && !memcmp(text, WIDE, WIDE_SIZE) &&
 	       integer_size(text + WIDE_SIZE, size - WIDE_SIZE) == size - WIDE_SIZE;
 }
 
@@ -97,7 +101,6 @@ static bool is_key(const char *text, size_t size)
 /* The text, which has no NUL, with its integers of 19 digits and more as strings; NULL: no JSON. */
 static struct blob *widen(const char *text, size_t size)
 {
-	enum { FITS = 18 };
 	char *widened = NULL;
 	size_t widened_size;
 	FILE *out = open_memstream(&widened, &widened_size);
@@ -122,6 +125,41 @@ static struct blob *widen(const char *text, size_t size)
 	return NULL;
 }
 
+/* Whether a string in it may look like a wide integer: as it is, or by its escapes. */
+static bool may_look_wide(const char *text, size_t size)
+{
+	if (memmem(text, size, WIDE, WIDE_SIZE))
+		return true;
+	for (size_t at = 0; at + 5 < size; at++)
+		if (text[at] == '\\' && !strncasecmp(text + at + 1, "uffff", 5))
+			return true;
+	return false;
+}
+
+/* `value`, with strings that look like wide integers as base64, which tells the same bytes. */
+static json_t *plain_strings(json_t *value)
+{
+	const char *key;
+	void *next;
+	size_t i;
+	json_t *member;
+	if (json_is_string(value) && !json_is_text(value)) {
+		json_t *plain =
+			json_from_bytes(json_string_value(value), json_string_length(value));
+		json_decref(value);
+		return plain;
+	}
+	json_object_foreach_safe(value, next, key, member)
+	{
+		json_object_set_new_nocheck(value, key, plain_strings(json_incref(member)));
+	}
+	json_array_foreach(value, i, member)
+	{
+		json_array_set_new(value, i, plain_strings(json_incref(member)));
+	}
+	return value;
+}
+
 json_t *json_parse(const char *text, size_t size)
 {
 	if (memchr(text, '\0', size)) /* jansson 2.14 passes over one behind a number */
@@ -130,8 +168,11 @@ json_t *json_parse(const char *text, size_t size)
 	const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_error_t error;
 	json_t *value = json_loadb(text, size, flags, &error);
-	if (value || json_error_code(&error) != json_error_numeric_overflow)
-		return value;
+	bool looks_wide = may_look_wide(text, size);
+	if (value)
+		return looks_wide ? plain_strings(value) : value;
+	if (looks_wide || json_error_code(&error) != json_error_numeric_overflow)
+		return NULL; /* no string of ours could be told from one of theirs */
 	struct blob *wide CLEAN_BLOB = widen(text, size);
 	return wide ? json_loadb(wide->data, wide->size, flags, NULL) : NULL;
 }
@@ -287,7 +328,7 @@ struct blob *json_text(const json_t *value, unsigned flags)
 
 json_t *json_from_bytes(const char *data, size_t size)
 {
-	if (utf8_valid(data, size))
+	if (utf8_valid(data, size) && !is_wide(data, size))
 		return json_stringn_nocheck(data, size);
 	struct blob *text CLEAN_BLOB = base64_encode(data, size);
 	return noted(text) ? json_pack("{s:s%}", "base64", text->data, text->size) : NULL;

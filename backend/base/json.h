@@ -19,8 +19,8 @@ bool json_ran_out(void);
 json_t *json_parse(const char *text, size_t size);
 
 /*
- * Integers that do not fit 64 bits are kept with all their digits: in memory as a string that no
- * one else writes, in text and as an attribute as the number. False for these: it is a string.
+ * Integers that do not fit 64 bits are kept with all their digits: in memory as a string that
+ * nothing else becomes, in text and as an attribute as the number. False for these: it is a string.
  */
 bool json_is_text(const json_t *value);
 

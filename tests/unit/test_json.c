@@ -43,6 +43,26 @@ static void test_M1__integers_of_any_size__keep_their_digits(void **state)
 						"1\":1}");
 }
 
+static void test_M1__strings_that_look_like_our_wide_integers__stay_the_bytes_they_are(void **state)
+{
+	static const char bytes[] = "\xef\xbf\xbf\xef\xbf\xbe"
+				    "12345678901234567890";
+	static const char *const rows[] = {"[\"\uffff\ufffe12345678901234567890\"]",
+		"[\"\\uFFff\\ufffe12345678901234567890\"]"};
+	json_auto_t *made = json_from_bytes(bytes, sizeof bytes - 1);
+	struct blob *back CLEAN_BLOB = json_to_bytes(made);
+	assert_string_equal(back->data, bytes);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		json_auto_t *value = json_parse(rows[i], strlen(rows[i]));
+		assert_true(json_equal(json_array_get(value, 0), made));
+		assert_written(rows[i], "[{\"base64\":\"77+/77++MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=\"}]");
+	}
+	static const char both[] = "[\"\\uffff\",12345678901234567890]";
+	assert_null(json_parse(both, sizeof both - 1));
+	assert_written("\"\\uffff\\ufffe1\"", "\"\xef\xbf\xbf\xef\xbf\xbe"
+					      "1\"");
+}
+
 static void test_S3__what_is_no_json_beside_a_wide_integer__is_refused(void **state)
 {
 	static const char *const rows[] = {"{12345678901234567890:1}", "{12345678901234567890 :1}",
@@ -159,6 +179,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_M1__numbers__shortest_that_reads_back),
 		cmocka_unit_test(test_M1__integers_of_any_size__keep_their_digits),
+		cmocka_unit_test(
+			test_M1__strings_that_look_like_our_wide_integers__stay_the_bytes_they_are),
 		cmocka_unit_test(test_S3__what_is_no_json_beside_a_wide_integer__is_refused),
 		cmocka_unit_test(test_M1__depth__what_people_may_nest_fits_into_objects_of_ours),
 		cmocka_unit_test(test_M1__strings__utf8_as_it_is_and_only_needed_escapes),
