@@ -11,9 +11,11 @@
 #include "doc.h"
 #include "entry.h"
 #include "file.h"
+#include "notify.h"
 #include "remote.h"
 #include "version.h"
 #include "view.h"
+#include "work.h"
 
 #include "base/log.h"
 
@@ -45,6 +47,7 @@ struct dir {
 	struct dir_entry *entries; /* THREAD, .turnfs: the snapshot, by ino */
 	uint64_t revision; /* THREAD: of the thread as we knew it when the snapshot began */
 	size_t count, capacity;
+	unsigned root_changes; /* ROOT: when it was opened */
 	struct thread_page page; /* ROOT: the page read last, after gen `page_after` */
 	uint64_t page_after;
 };
@@ -117,6 +120,7 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		return;
 	}
 	dir->node = node;
+	dir->root_changes = atomic_load(&fs->root_changes);
 	pthread_mutex_init(&dir->lock, NULL);
 	fs_lock(fs);
 	DL_APPEND(fs->dirs, dir);
@@ -131,9 +135,33 @@ void dir_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		dir_free(fs, dir);
 }
 
+static void root_forget_run(struct fs *fs, struct work *work)
+{
+	notify_inode(fs, &fs->root, true);
+	free(work);
+}
+
+/*
+ * What others changed while the root was being listed: the kernel dropped the listing when it was
+ * told, and may have cached names after that which we had sent before.
+ */
+static void root_listed(struct fs *fs, const struct dir *dir)
+{
+	if (dir->node != &fs->root || dir->root_changes == atomic_load(&fs->root_changes))
+		return;
+	struct work *work = calloc(1, sizeof *work);
+	if (!work)
+		return; /* it is stale until the next change */
+	work->run = root_forget_run;
+	work_submit(fs, work);
+}
+
 void dir_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
-	dir_free(fs_of(req), (struct dir *)(uintptr_t)fi->fh);
+	struct fs *fs = fs_of(req);
+	struct dir *dir = (struct dir *)(uintptr_t)fi->fh;
+	root_listed(fs, dir);
+	dir_free(fs, dir);
 	fs_reply(req, 0);
 }
 

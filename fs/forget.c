@@ -18,6 +18,12 @@
 
 enum { ANNOUNCED_MAX = 32 }; /* turns of one thread, told of at a time */
 
+static void root_changed(struct fs *fs)
+{
+	atomic_fetch_add(&fs->root_changes, 1);
+	notify_inode(fs, &fs->root, true);
+}
+
 void forget_root(struct fs *fs)
 {
 	struct root_info info;
@@ -26,7 +32,7 @@ void forget_root(struct fs *fs)
 	if (!rc && info.mode)
 		fs->root_info = info;
 	fs_unlock(fs);
-	notify_inode(fs, &fs->root, true);
+	root_changed(fs);
 }
 
 /* The hashed nodes of a thread, pinned; *ret to be freed. */
@@ -182,7 +188,7 @@ void forget_thread(struct fs *fs, uint64_t gen)
 		notify_entry(fs, &thread->node, ENTRY_DOC);
 		notify_inode(fs, &thread->node, true);
 	}
-	notify_inode(fs, &fs->root, true);
+	root_changed(fs);
 	health_count_again(fs);
 	unpin(fs, thread);
 }
@@ -255,7 +261,7 @@ void forget_file(struct fs *fs, uint64_t gen, const char *name)
 	int rc = store_thread_stat(fs->store, thread_ref(thread), &info);
 	if (rc == -ENOENT) {
 		gone(fs, thread);
-		notify_inode(fs, &fs->root, true);
+		root_changed(fs);
 		health_count_again(fs);
 	} else {
 		if (!rc)
@@ -294,7 +300,7 @@ static size_t threads_of(struct fs *fs, struct thread ***ret)
 void forget_cached(struct fs *fs)
 {
 	struct thread **threads;
-	notify_inode(fs, &fs->root, true);
+	root_changed(fs);
 	size_t count = threads_of(fs, &threads);
 	for (size_t i = 0; i < count && !fs->ending; i++) {
 		char id[STORE_NAME_MAX + 1];

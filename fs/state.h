@@ -213,6 +213,7 @@ struct fs {
 
 	struct deadlines deadlines; /* of every live thread, at least the one it has now */
 	atomic_bool deadlines_loaded; /* every thread of the store is in the heap */
+	atomic_uint root_changes; /* by others, that the kernel was told of: dir.c */
 	int64_t root_expiry_ms; /* the latest deadline that has passed: the root's mtime follows */
 	int expiry_event, expiry_timer; /* eventfd, timerfd */
 	bool expiry_started;

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -102,6 +103,29 @@ def test_F6__a_tool_makes_and_deletes_threads__listings_follow(lmnt, tool):
     wait_until(lambda: set(threads[10:]) == set(os.listdir(lmnt.path)), 1)
     assert not (lmnt / threads[0]).exists()
     wait_until(lambda: b"deleted" in read(lmnt / ".turnfs" / "why" / threads[0]), 2)
+
+
+def test_F6__a_tool_deletes_threads_while_the_root_is_listed_all_the_time__no_name_stays(lmnt, tool):
+    done = threading.Event()
+
+    def list_again_and_again():
+        while not done.is_set():
+            os.listdir(lmnt.path)
+
+    listers = [threading.Thread(target=list_again_and_again) for _ in range(2)]
+    for lister in listers:
+        lister.start()
+    try:
+        for _ in range(6):
+            threads = [tool.create() for _ in range(10)]
+            wait_until(lambda: set(threads) == set(os.listdir(lmnt.path)), 2)
+            for thread in threads:
+                tool.client.delete(tool.key(thread))
+            wait_until(lambda: os.listdir(lmnt.path) == [], 2)
+    finally:
+        done.set()
+        for lister in listers:
+            lister.join()
 
 
 def test_I6__only_read__every_byte_is_as_it_was(server, mount, tool, kind):
