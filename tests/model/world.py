@@ -22,6 +22,7 @@ ROLES = ["user", "assistant"]
 KEYS = ["model", "n", "ä"]
 SPANS = {"never": None, "1h": 3600, "90m": 5400, "7d": 7 * 86400, "7200": 7200}
 SLOTS = 4
+SETTLING = 2.0  # s, that a last close may take to commit on a machine that does other things
 SLACK = 1.0  # s, between the daemon's clock and ours
 
 
@@ -301,7 +302,7 @@ class World:
             self.model.revert(thread, file)
         else:
             file.loose.append(former)
-        thread.settling = file.settling = time.monotonic() + 0.5
+        thread.settling = file.settling = time.monotonic() + SETTLING
         self.changed(thread, file, scratch=is_scratch(name), sure=False)
 
     def make_way(self, thread, count):
