@@ -6,13 +6,14 @@
 #include "expiry.h"
 #include "lineage.h"
 #include "notify.h"
+#include "version.h"
 
 #include "base/name.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRIES = 32, PAGE = 512 };
+enum { RETRIES = 32 };
 
 struct node *stream_node(struct fs *fs, struct thread *thread, const char *role)
 {
@@ -120,28 +121,6 @@ static int became_known(struct fs *fs, uint64_t ino, struct became *became)
 		    : -ENOENT;
 }
 
-/* What the kernel has forgotten, or another mount has renamed, is looked for in its thread. */
-static int became_listed(struct fs *fs, uint64_t ino, struct became *became)
-{
-	char name[STORE_NAME_MAX + 1] = "";
-	bool found = false;
-	for (bool more = true; more && !found;) {
-		struct file_page page;
-		int rc = store_file_list(
-			fs->store, thread_ref(became->thread), name, PAGE, false, &page);
-		if (rc < 0)
-			return rc;
-		for (size_t i = 0; i < page.count && !found; i++) {
-			found = page.items[i].ino == ino;
-			snprintf(name, sizeof name, "%s", page.items[i].name);
-		}
-		more = page.more && page.count;
-		file_page_done(&page);
-	}
-	return found ? store_file_stat(fs->store, thread_ref(became->thread), name, &became->turn)
-		     : -ENOENT;
-}
-
 /* -ENOENT: it was removed or replaced. became_done() in any case. */
 static int became_find(struct fs *fs, const struct handle *handle, struct became *became)
 {
@@ -158,8 +137,8 @@ static int became_find(struct fs *fs, const struct handle *handle, struct became
 	}
 	if (rc == -ENOENT)
 		rc = became_known(fs, handle->ino, became);
-	if (rc == -ENOENT)
-		rc = became_listed(fs, handle->ino, became);
+	if (rc == -ENOENT) /* the kernel has forgotten it, or another mount has renamed it */
+		rc = version_find(fs, became->thread, handle->ino, &became->turn);
 	return rc;
 }
 

@@ -144,29 +144,28 @@ void version_look(struct fs *fs, struct node *node)
 	file_info_done(&look.info);
 }
 
-/* Under which name the thread has the file now. False: under none. */
-static bool find_by_number(struct fs *fs, struct thread *thread, uint64_t ino, char *ret_name)
+int version_find(struct fs *fs, struct thread *thread, uint64_t ino, struct file_info *ret)
 {
-	char after[STORE_NAME_MAX + 1] = "";
+	char name[STORE_NAME_MAX + 1] = "";
 	bool found = false;
 	for (bool more = true; more && !found;) {
 		struct file_page page;
-		if (store_file_list(fs->store, thread_ref(thread), after, PAGE, false, &page) < 0)
-			return false;
+		int rc = store_file_list(fs->store, thread_ref(thread), name, PAGE, false, &page);
+		if (rc < 0)
+			return rc;
 		for (size_t i = 0; i < page.count && !found; i++) {
 			found = page.items[i].ino == ino;
-			snprintf(after, sizeof after, "%s", page.items[i].name);
+			snprintf(name, sizeof name, "%s", page.items[i].name);
 		}
 		more = page.more && page.count;
 		file_page_done(&page);
 	}
-	snprintf(ret_name, STORE_NAME_MAX + 1, "%s", after);
-	return found;
+	return found ? store_file_stat(fs->store, thread_ref(thread), name, ret) : -ENOENT;
 }
 
 void version_left(struct fs *fs, struct node *node)
 {
-	char name[STORE_NAME_MAX + 1];
+	struct file_info info;
 	fs_lock(fs);
 	const struct file *file = node->file;
 	bool draft = file && file->draft;
@@ -175,9 +174,10 @@ void version_left(struct fs *fs, struct node *node)
 	fs_unlock(fs);
 	if (draft)
 		return; /* the store has nothing of it yet; its commit sees what is there */
-	if (open && find_by_number(fs, thread, node->ino, name)) {
-		version_follow(fs, node, thread, name);
+	if (open && version_find(fs, thread, node->ino, &info) == 0) {
+		version_follow(fs, node, thread, info.name);
 		version_look(fs, node);
+		file_info_done(&info);
 		return;
 	}
 	if (open) {

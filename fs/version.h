@@ -15,6 +15,12 @@ struct node *version_named(struct fs *fs, struct thread *thread, const char *nam
 /* The node of that inode number in the root's threads, pinned, or NULL. */
 struct node *version_numbered(struct fs *fs, uint64_t ino);
 
+/*
+ * The file of that number, whatever the thread calls it now, on whatever mount it was renamed. 0
+ * and the caller owns *ret; -ENOENT: the thread has it no more; else the store's.
+ */
+int version_find(struct fs *fs, struct thread *thread, uint64_t ino, struct file_info *ret);
+
 /* Others may have changed what the node stands for. From remote.c's thread. */
 void version_look(struct fs *fs, struct node *node);
 
