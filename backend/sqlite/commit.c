@@ -28,7 +28,7 @@ void committer_init(struct sqlite_store *s)
 	pthread_mutex_init(&c->lock, NULL);
 	c->tail = &c->head;
 	c->sync_mode = 2;
-	c->wal_fd = -1;
+	c->wal_fd = c->db_fd = -1;
 }
 
 void committer_start(struct sqlite_store *s)
@@ -69,8 +69,10 @@ void committer_done(struct sqlite_store *s)
 		conn_close_only(c->conn);
 	else
 		conn_close(c->conn);
-	if (s->committer.wal_fd >= 0)
-		close(s->committer.wal_fd);
+	if (c->wal_fd >= 0)
+		close(c->wal_fd);
+	if (c->db_fd >= 0)
+		close(c->db_fd);
 	pthread_mutex_destroy(&s->committer.lock);
 }
 

@@ -50,7 +50,8 @@ struct committer {
 	int sync_mode; /* what PRAGMA synchronous is set to: 1 or 2 */
 	struct guard *guard; /* of the -wal: broken when a sync of it failed; see wal_heal() */
 	int wal_fd; /* of our own; SQLite takes no locks on the -wal */
-	sqlite3_int64 room_bytes; /* the store's file has at least these */
+	int db_fd; /* of our own too; to close it ends SQLite's locks, so its connections close
+		      first */
 	unsigned wal_frames; /* committed frames in the -wal */
 	unsigned char wal_salt[8]; /* of the -wal those frames are in */
 };

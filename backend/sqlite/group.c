@@ -8,6 +8,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 /* A non-durable group leaves the sync to store_sync() or to the next durable group. */
 static int group_sync_mode(struct committer *c, const struct request *group)
@@ -160,29 +162,27 @@ static void status_committed(struct sqlite_store *s, const struct request *group
  */
 static int room_reserve(struct committer *c)
 {
-	enum { PAGE = 4096, STEP_PAGES = 16 };
+	enum { PAGE = 4096, STEP = 1 << 20, STEP_LEAST = 64 << 10 };
 	CLEAN_STMT sqlite3_stmt *stmt = NULL;
-	int step = STEP_PAGES * PAGE;
+	struct stat st;
 	int rc = conn_stmt(c->conn, STMT_PAGES, &stmt);
 
 	if (rc == 0)
 		rc = conn_step(c->conn, stmt, NULL);
 	if (rc <= 0)
 		return rc;
-	sqlite3_int64 bytes = sqlite3_column_int64(stmt, 0) * PAGE;
-	if (bytes <= c->room_bytes)
-		return 0;
-	sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
-	int code = sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
-	if (code == SQLITE_OK) {
-		c->room_bytes = bytes;
-		return 0;
+	off_t bytes = (off_t)sqlite3_column_int64(stmt, 0) * PAGE;
+	if (fstat(c->db_fd, &st) < 0 || bytes <= st.st_size)
+		return 0; /* a checkpoint has cut it to what was committed then */
+	for (off_t step = STEP; step >= STEP_LEAST; step /= 4) {
+		off_t goal = (bytes + step - 1) / step * step;
+
+		if (fallocate(c->db_fd, 0, st.st_size, goal - st.st_size) == 0)
+			return 0;
+		/* Another error of that file need not keep anybody from committing to the -wal. */
+		if (errno != ENOSPC && errno != EDQUOT)
+			return 0;
 	}
-	/* Another error of that file need not keep anybody from committing to the -wal. */
-	int error = 0;
-	sqlite3_file_control(c->conn->db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
-	if (error != ENOSPC && error != EDQUOT)
-		return 0;
 	log_error("local store: its disk has no room for what would be committed");
 	return -ENOSPC;
 }

@@ -48,7 +48,9 @@ int wal_open(struct sqlite_store *s)
 
 	snprintf(path, sizeof(path), "%s-wal", s->path);
 	s->committer.wal_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	return s->committer.wal_fd < 0 ? -errno : 0;
+	if (s->committer.wal_fd >= 0)
+		s->committer.db_fd = open(s->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return s->committer.db_fd < 0 ? -errno : 0;
 }
 
 /* How long it is made: of a small disk half is left for the store's own file. */
