@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 200, LOADS_MAX = 4, BRIEF_LEAST_MS = 50 };
+enum { PAUSE_LEAST_MS = 10, PAUSE_MOST_MS = 200, LOADS_MAX = 4, BRIEF_LEAST_MS = 200 };
 
 static int brief_ms(const struct redis_pool *pool)
 {
