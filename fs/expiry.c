@@ -96,6 +96,7 @@ static void keep_run(struct fs *fs, struct work *work)
 {
 	struct keeping *keeping = (struct keeping *)work;
 	keep_open_files(fs, keeping->thread);
+	atomic_fetch_sub(&fs->purge.keeping, 1);
 	fs_lock(fs);
 	node_unpin(fs, &keeping->thread->node);
 	fs_unlock(fs);
@@ -103,8 +104,8 @@ static void keep_run(struct fs *fs, struct work *work)
 }
 
 /*
- * In the pool, for a deadline waits for nobody. There is time: it is erased after grace, and what
- * is opened where there is no grace was loaded then (handle.c).
+ * In the pool, for a deadline waits for nobody. It is erased after grace, and not before this is
+ * done; what is opened where there is no grace was loaded then (handle.c).
  */
 static void keep_submit(struct fs *fs, struct thread *thread)
 {
@@ -113,6 +114,7 @@ static void keep_submit(struct fs *fs, struct thread *thread)
 		return;
 	keeping->work.run = keep_run;
 	keeping->thread = thread;
+	atomic_fetch_add(&fs->purge.keeping, 1);
 	fs_lock(fs);
 	node_pin(&thread->node);
 	fs_unlock(fs);

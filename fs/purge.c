@@ -32,7 +32,7 @@ static void purge_run(struct fs *fs, struct work *work)
 	int rc = 0;
 	free(work);
 	ledger_settle(fs); /* that a thread expired is to be told before that it is erased */
-	while (!rc && purged && !fs->ending) {
+	while (!rc && purged && !fs->ending && !atomic_load(&fs->purge.keeping)) {
 		rc = store_purge(fs->store, fs->options->grace_ms, STEP, &purged);
 		if (!rc && purged) {
 			all += purged;
@@ -57,8 +57,8 @@ void purge_tick(struct fs *fs)
 	int64_t now = store_now_ms(fs->store);
 	bool time = llabs(now - fs->purge.asked_ms) >= every_ms(fs);
 	if (fs->options->read_only || !(fs->purge.wanted || time) ||
-		atomic_exchange(&fs->purge.running, true))
-		return; /* if it runs, what is wanted stays wanted */
+		atomic_load(&fs->purge.keeping) || atomic_exchange(&fs->purge.running, true))
+		return; /* what is wanted stays wanted */
 	fs->purge.wanted = false;
 	fs->purge.asked_ms = now;
 	struct work *work = calloc(1, sizeof *work);

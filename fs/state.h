@@ -223,6 +223,8 @@ struct fs {
 		bool wanted;
 		int64_t asked_ms;
 		atomic_bool running;
+		atomic_uint
+			keeping; /* threads whose open files are being loaded: nothing is erased */
 	} purge;
 	struct { /* heap and said by fs->lock, the rest is the expiry thread's */
 		struct deadlines heap;
