@@ -118,7 +118,7 @@ static int read_args(struct reading *reading, struct args *args, struct errtext 
 			return errtext_set(error, -EINVAL, "--%s takes no value", text);
 		if (kind == ARG_OPTION)
 			rc = take_option(reading, args, text, error);
-		else
+		else if (!reading->request->help && !reading->request->version)
 			rc = take_operand(reading, text, error);
 		if (rc < 0)
 			return rc;

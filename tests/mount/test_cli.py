@@ -105,6 +105,7 @@ def test_C2__help_and_version_everywhere__exit_0(cli):
             done = cli(*command, option)
             assert (done.returncode, done.stderr) == (0, "")
             assert done.stdout.split()[0] == "turnfs" and done.stdout.count("\n") == 1
+            assert cli(*command, option, "x", "y", "z").returncode == 0
 
 
 def test_C2__help_of_mount__names_every_option(cli):
