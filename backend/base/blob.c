@@ -143,5 +143,6 @@ int blob_write(struct blob **blob, size_t offset, const void *data, size_t size)
 
 bool blob_equal(const struct blob *a, const struct blob *b)
 {
-	return blob_size(a) == blob_size(b) && !memcmp(blob_data(a), blob_data(b), blob_size(a));
+	return a == b ||
+	       (blob_size(a) == blob_size(b) && !memcmp(blob_data(a), blob_data(b), blob_size(a)));
 }

@@ -23,7 +23,7 @@ static void put_value(struct draft *d, const struct keys *keys, const struct ima
 	struct redis_args *args = server_step_check_blob(step, was, 2);
 	redis_args_add(args, "GET");
 	add_key(args, keys);
-	if (blob_same(was, now))
+	if (blob_equal(was, now))
 		return;
 	args = server_step_command(step, 4);
 	redis_args_add(args, "SET");
@@ -119,7 +119,7 @@ static bool put_side(struct draft *d, const struct keys *keys, struct server_ste
 	for (size_t i = 0; i < now->count; i++) {
 		const struct side_field *field = &now->items[i];
 		const struct blob *before = side_get(was, blob_data(field->name));
-		if (before && blob_same(before, field->value))
+		if (before && blob_equal(before, field->value))
 			continue;
 		struct redis_args *args = server_step_command(step, 4);
 		redis_args_add(args, "HSET");

@@ -151,7 +151,7 @@ static int patch_text(
 {
 	struct blob *bytes = NULL;
 	struct element *element;
-	if (blob_same(content, turn->element->turn.text))
+	if (blob_equal(content, turn->element->turn.text))
 		return 0;
 	int r = turn->element->turn.patchable ? 0 : -EPERM;
 	if (r == 0)

@@ -111,7 +111,7 @@ static int fetch_value(struct layout_store *s, const struct place *place, const 
 	if (!value_ends_read(ends, &told))
 		return -EIO;
 	if (before && wrote && value_ends_match(&told, before->raw.value) &&
-		blob_same(side_get(&raw->side, "rev"), side_get(&before->raw.side, "rev")))
+		blob_equal(side_get(&raw->side, "rev"), side_get(&before->raw.side, "rev")))
 		return raw_value_of(&before->raw, raw);
 	redis_args_add(&args, "GET");
 	redis_args_add_bytes(&args, place->key, place->key_size);

@@ -57,7 +57,7 @@ int image_element(const struct layout *layout, const struct image *before, size_
 	struct blob *bytes, struct element **ret)
 {
 	if (before && index < before->raw.count &&
-		blob_same(before->raw.elements[index]->bytes, bytes)) {
+		blob_equal(before->raw.elements[index]->bytes, bytes)) {
 		*ret = element_ref(before->raw.elements[index]);
 		return 0;
 	}

@@ -207,8 +207,6 @@ int layout_info(struct layout_store *s, uint64_t gen, struct thread_info *ret);
 /* Puts what a step of ours has made of a thread in place, if nothing else was told meanwhile. */
 void layout_wrote(struct layout_store *s, uint64_t gen, uint64_t told, struct image *image,
 	int64_t deadline_ms, struct thread_info *ret);
-/* The entry's `told` now, to be given to layout_wrote() later. */
-uint64_t layout_told(struct layout_store *s, uint64_t gen);
 
 /* sweep.c: finds all threads, by SCAN. 0 or -errno. */
 int layout_sweep(struct layout_store *s);

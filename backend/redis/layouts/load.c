@@ -196,15 +196,6 @@ int layout_info(struct layout_store *s, uint64_t gen, struct thread_info *ret)
 	return entry ? 0 : -ENOENT;
 }
 
-uint64_t layout_told(struct layout_store *s, uint64_t gen)
-{
-	pthread_mutex_lock(&s->mutex);
-	struct entry *entry = index_find_gen(s, gen);
-	uint64_t told = entry ? entry->told : 0;
-	pthread_mutex_unlock(&s->mutex);
-	return told;
-}
-
 void layout_wrote(struct layout_store *s, uint64_t gen, uint64_t told, struct image *image,
 	int64_t deadline_ms, struct thread_info *ret)
 {

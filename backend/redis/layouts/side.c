@@ -119,14 +119,3 @@ const char *side_name_after(const struct side_field *field, const char *prefix)
 		return NULL;
 	return name->data + size;
 }
-
-bool side_map_same(const struct side_map *a, const struct side_map *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (!blob_same(a->items[i].name, b->items[i].name) ||
-			!blob_same(a->items[i].value, b->items[i].value))
-			return false;
-	return true;
-}

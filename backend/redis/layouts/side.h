@@ -41,8 +41,6 @@ void side_remove(struct side_map *map, const char *name);
 /* What of `name` stands behind `prefix`, or NULL: it does not begin so, or has a NUL byte. */
 const char *side_name_after(const struct side_field *field, const char *prefix);
 
-bool side_map_same(const struct side_map *a, const struct side_map *b);
-
 /* Attributes; `set` says which are there (SET_MODE, SET_OWNER, SET_MTIME, SET_META, SET_CREATED).
  */
 struct record {

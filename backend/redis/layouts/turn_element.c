@@ -11,12 +11,6 @@ uint64_t blob_hash(const struct blob *blob)
 	return XXH3_64bits(blob_data(blob), blob_size(blob));
 }
 
-bool blob_same(const struct blob *a, const struct blob *b)
-{
-	return a == b || (blob_size(a) == blob_size(b) &&
-				 memcmp(blob_data(a), blob_data(b), blob_size(a)) == 0);
-}
-
 static uint64_t identity_of(const struct layout_turn *turn)
 {
 	uint64_t hash =

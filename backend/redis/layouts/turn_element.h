@@ -31,4 +31,3 @@ static inline void element_unrefp(struct element **element)
 #define CLEAN_ELEMENT __attribute__((cleanup(element_unrefp)))
 
 uint64_t blob_hash(const struct blob *blob);
-bool blob_same(const struct blob *a, const struct blob *b); /* NULL is empty */
