@@ -90,6 +90,12 @@ int wal_open(struct sqlite_store *s);
 void wal_grow(struct sqlite_store *s);
 void wal_committed(struct sqlite_store *s, unsigned frames);
 
+/*
+ * By the leader: moves all frames into the store's file, synced, so that the next commit starts the
+ * -wal over. SQLite's code; SQLITE_BUSY: after `readers_ms` some still read from it.
+ */
+int wal_empty(struct sqlite_store *s, int readers_ms);
+
 /* wal_heal.c: what is in the -wal after a sync that failed, or that may have. 0 or -errno. */
 int wal_heal(struct sqlite_store *s);
 int wal_recover(struct sqlite_store *s); /* when it is opened, before the first commit */

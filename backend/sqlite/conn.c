@@ -121,7 +121,7 @@ int conn_open(const char *path, enum conn_kind kind, struct conn **ret, int *ret
 	if (code == SQLITE_OK) {
 		sqlite3_extended_result_codes(conn->db, 1);
 		conn_harden(conn->db);
-		sqlite3_busy_timeout(conn->db, 5000);
+		sqlite3_busy_timeout(conn->db, CONN_BUSY_MS);
 		code = conn_exec(conn, settings_sql);
 	}
 	if (code == SQLITE_OK)

@@ -61,6 +61,8 @@ struct conn {
 	struct conn *next; /* in the pool of readers */
 };
 
+enum { CONN_BUSY_MS = 5000 }; /* how long a statement waits for another connection */
+
 enum conn_kind {
 	CONN_WRITER,
 	CONN_READER, /* of a store that is open for writing */

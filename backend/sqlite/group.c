@@ -256,15 +256,7 @@ static bool room_make(struct sqlite_store *s, const struct request *group, int r
 		return false;
 	if (c->wal_frames == 0 || guard_is_broken(c->guard) || !group_is_lost(c))
 		return false;
-	sqlite3_busy_timeout(c->conn->db, READERS_MS);
-	int code = sqlite3_wal_checkpoint_v2(
-		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-
-	sqlite3_busy_timeout(c->conn->db, 5000);
-	if (code != SQLITE_OK)
-		return false;
-	c->wal_frames = 0;
-	return true;
+	return wal_empty(s, READERS_MS) == SQLITE_OK;
 }
 
 void group_run(struct sqlite_store *s, struct request *group)

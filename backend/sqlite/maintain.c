@@ -55,16 +55,12 @@ static int restart_body(struct txn *txn, void *arg)
 			status_failed(s, rc);
 		return rc;
 	}
-	sqlite3_busy_timeout(c->conn->db, GATE_BUSY_MS);
-	int code = sqlite3_wal_checkpoint_v2(
-		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int code = wal_empty(s, GATE_BUSY_MS);
 
-	sqlite3_busy_timeout(c->conn->db, 5000);
 	if (code == SQLITE_BUSY)
 		return -ETIMEDOUT;
 	if (code != SQLITE_OK)
 		return conn_error(c->conn, code, NULL);
-	c->wal_frames = 0;
 	bool grown = fstat(c->wal_fd, &st) == 0 && st.st_size > 2 * WAL_GROW_BYTES;
 
 	return scrub || grown ? wal_scrub(s) : 0;

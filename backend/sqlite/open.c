@@ -285,8 +285,7 @@ static void sqlite_close(struct store *store)
 	if (s->options.peek)
 		peek_tidy(s);
 	if (s->writable && commit_body(s, session_close_body, NULL, true, NULL) == 0) {
-		int code = sqlite3_wal_checkpoint_v2(
-			s->committer.conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		int code = wal_empty(s, CONN_BUSY_MS);
 
 		if (code != SQLITE_OK) { /* the -wal keeps it all, for the next to open */
 			conn_error(s->committer.conn, code, NULL);

@@ -89,6 +89,20 @@ void wal_grow(struct sqlite_store *s)
 	}
 }
 
+int wal_empty(struct sqlite_store *s, int readers_ms)
+{
+	struct committer *c = &s->committer;
+
+	sqlite3_busy_timeout(c->conn->db, readers_ms);
+	int code = sqlite3_wal_checkpoint_v2(
+		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	sqlite3_busy_timeout(c->conn->db, CONN_BUSY_MS);
+	if (code == SQLITE_OK)
+		c->wal_frames = 0;
+	return code;
+}
+
 /* Takes its header, and so all frames in it, out of force. */
 static int wal_void(struct sqlite_store *s)
 {

@@ -155,13 +155,11 @@ int wal_heal(struct sqlite_store *s)
 	guard_mend(c->guard);
 	if (conn_exec(c->conn, "PRAGMA synchronous = FULL") == SQLITE_OK)
 		c->sync_mode = 2;
-	int code = sqlite3_wal_checkpoint_v2(
-		c->conn->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int code = wal_empty(s, CONN_BUSY_MS);
 	if (code != SQLITE_OK) {
 		guard_break(c->guard);
 		return conn_error(c->conn, code, NULL);
 	}
-	c->wal_frames = 0;
 	wal_grow(s);
 	log_notice("local store: writing again after a failed sync");
 	return 0;
